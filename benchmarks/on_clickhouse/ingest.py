@@ -34,6 +34,7 @@ _BATCH = 5000
 _OURS = "through Kernelscope"
 _GZIP_LEVEL = 5
 _PATIENCE = 300
+_ROUND_SECONDS = 3
 # As durable as Kernelscope's tables: an insert is on the disk when it is answered.
 _DURABLE = "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
 _NUMBERS = "time Int64, pid Int64, elapsed Int64, count Int64, lengths Array(UInt64)"
@@ -103,9 +104,18 @@ def _through(
     engine: Engine, folder: Path, batches: Sequence[Sequence[Minute]], senders: int
 ) -> float:
     with empty_database(engine, "ingest") as of, serving(folder, *of.flags) as server:
+        _wait_for_first_round(of)
         json = {"Content-Type": "application/json"}
         target = Target(f"{server.ingest}/api/v1/ingest", json, keyed=True)
         return _seconds(target, [body_of(batch)[0] for batch in batches], senders)
+
+
+def _wait_for_first_round(of: Engine) -> None:
+    """Wait until the server has noted the progress of all levels: once for a new database."""
+    count, before = 0, -1
+    while count != before or not count:
+        time.sleep(_ROUND_SECONDS)
+        before, ((count,),) = count, of.rows("SELECT count() FROM kscope_progress")
 
 
 def _straight(

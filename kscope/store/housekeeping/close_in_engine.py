@@ -9,7 +9,7 @@
 If the server dies before the last note, the next one removes what the first stored, and sums again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,8 +21,14 @@ from kscope.generate.tables import CategoryTables, RollupTable
 from kscope.store.backends.appending import SETTLED_SECONDS, AppendingSession, Duties
 from kscope.store.housekeeping.close_buckets import GRACE, warn_once
 from kscope.store.schema.closing import Closing, closing_note, closing_of
-from kscope.store.schema.meta import is_current, read_meta, write_meta
-from kscope.store.schema.progress import SECOND, Progress, progress_of, progress_rows
+from kscope.store.schema.meta import is_noted, read_meta, write_meta
+from kscope.store.schema.progress import (
+    SECOND,
+    Progress,
+    progress_of,
+    progress_of_all,
+    progress_rows,
+)
 from kscope.store.store import Store
 from kscope.store.sums.functions import sum_of, sum_of_slots, weight
 from kscope.store.sums.grouping import key_columns, summed_names
@@ -52,6 +58,18 @@ class _Due:
         return self.bucket * SECOND
 
 
+async def due_tables(store: Store, now: int) -> list[str]:
+    """Return the categories that have sums due at `now` (us), in two statements for all."""
+    async with store.backend.transaction() as session:
+        notes = await read_meta(session, store.schema)
+        progress = await progress_of_all(session.fetch, store.schema)
+    return [
+        name
+        for name, tables in store.schema.categories.items()
+        if _due(tables, now, progress.get(name, {}), closing_of(notes, name))
+    ]
+
+
 async def close_next(store: Store, table: str, now: int) -> int | None:
     """Sum the category's next stretch that is due at `now` (us).
 
@@ -60,15 +78,18 @@ async def close_next(store: Store, table: str, now: int) -> int | None:
     tables = store.schema.categories[table]
     async with store.backend.transaction() as session:
         assert isinstance(session, AppendingSession)
-        if not await is_current(session, store.schema, tables.category):
+        notes = await read_meta(session, store.schema)
+        if not is_noted(notes, tables.category):
             warn_once(table)
             return None
-        closing = closing_of(await read_meta(session, store.schema), table)
-        due = await _due(session, store, tables, now, closing)
+        closing = closing_of(notes, table)
+        progress = await progress_of(session.fetch, store.schema, table)
+        due = _due(tables, now, progress, closing)
         if due is None:
             return None
         begun = closing[due.bucket]
         if begun.stop < due.stop:
+            due = replace(due, stop=await _stop(session, due))
             begun = replace(begun, stop=due.stop, at=await session.now())
             await write_meta(session, store.schema, closing_note(table, due.bucket), begun.text)
         duties = store.backend
@@ -79,14 +100,13 @@ async def close_next(store: Store, table: str, now: int) -> int | None:
         return await _sum(session, store, due, duties.duty_ends)
 
 
-async def _due(
-    session: AppendingSession,
-    store: Store,
+def _due(
     tables: CategoryTables,
     now: int,
-    closing: dict[int, Closing],
+    progress: Mapping[int, Progress],
+    closing: Mapping[int, Closing],
 ) -> _Due | None:
-    progress = await progress_of(session.fetch, store.schema, tables.category.table)
+    """Return the stretch of the first level that is due, or was begun."""
     # Of rows, then of each level: seconds, table, and the time until which it is complete (us).
     sources = [(1, tables.rows, now - GRACE * SECOND)]
     for level in tables.rollups:
@@ -97,22 +117,18 @@ async def _due(
         if bucket not in closing:
             continue  # another server makes the level, or removes it
         begun = closing[bucket]
-        if begun.stop > closed:
-            return _Due(tables, level, begun.mark, source, closed, begun.stop)
-        limit = complete - complete % width
-        if limit > closed:
-            stop = await _stop(session, source, width, closed, limit)
+        stop = begun.stop if begun.stop > closed else complete - complete % width
+        if stop > closed:
             return _Due(tables, level, begun.mark, source, closed, stop)
     return None
 
 
-async def _stop(
-    session: AppendingSession, source: sa.Table, width: int, start: int, limit: int
-) -> int:
+async def _stop(session: AppendingSession, due: _Due) -> int:
     """Return the end of the buckets whose rows are summed at once."""
+    source, width = due.source, due.width
     bucket: sa.ColumnElement[Any] = sa.literal_column(f"intDiv(time, {width})").label("bucket")
     columns: list[sa.ColumnElement[Any]] = [bucket, sa.func.count()]
-    within = (source.c.time >= start, source.c.time < limit)
+    within = (source.c.time >= due.start, source.c.time < due.stop)
     counted = sa.select(*columns).select_from(source).where(*within).group_by(bucket)
     rows = await session.fetch(counted.order_by(bucket).limit(_MOST_BUCKETS + 1))
     total = 0
@@ -120,7 +136,7 @@ async def _stop(
         total += count
         if place and (total > _MOST_ROWS or place == _MOST_BUCKETS):
             return int(number) * width
-    return limit
+    return due.stop
 
 
 async def _sum(session: AppendingSession, store: Store, due: _Due, until: int) -> int:

@@ -94,7 +94,10 @@ async def roll_up(
     """
     now = now or time.time_ns() // 1000
     buckets = 0
-    for table in list(store.schema.categories):
+    tables = list(store.schema.categories)
+    if not store.backend.transactional:
+        tables = await close_in_engine.due_tables(store, now)
+    for table in tables:
         with _logging(table):
             while table in store.schema.categories:
                 rows = await close_next(store, table, now)

@@ -69,9 +69,15 @@ async def is_current(session: Session, schema: Schema, category: Category) -> bo
     Another server may have added a column since. Sums without it would stay wrong.
     """
     meta = schema.dictionaries.meta
-    select = sa.select(meta.c.value).where(meta.c.name == category_note(category.table))
-    rows = await session.fetch(select)
-    return bool(rows) and json.loads(rows[0][0]) == declared_types(category)
+    select = sa.select(meta.c.name, meta.c.value)
+    rows = await session.fetch(select.where(meta.c.name == category_note(category.table)))
+    return is_noted({str(name): str(value) for name, value in rows}, category)
+
+
+def is_noted(notes: Mapping[str, str], category: Category) -> bool:
+    """Tell the same from some notes."""
+    noted = notes.get(category_note(category.table))
+    return noted is not None and json.loads(noted) == declared_types(category)
 
 
 def can_hold(stored: str, declared: str) -> bool:
