@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +36,7 @@ SECOND = 1_000_000
 TABLES = ("offcputime", "everything", "marker", "pressure")
 
 
+@cache
 def catalog() -> Catalog:
     """Some categories of each kind: making the tables of all takes longer than most tests."""
     found = load_catalog(["builtin", EVERY_TYPE])
