@@ -1,7 +1,7 @@
 """ClickHouse under Kernelscope: bytes a row, questions beside hand-written SQL, and ingest.
 
     python -m benchmarks.clickhouse [--rows 1000000] [--full] [--repeat 5] [--only size ingest ...]
-        [--clickhouse HOST:PORT --user U --password P --database D]
+        [--apart] [--clickhouse HOST:PORT --user U --password P --database D]
 
 A day's off-CPU rows of the fleet (benchmarks/fleet.py), a host for each million, go through the
 store's own writer, 100 batches a commit, into a throw-away node: today's engine as a library behind
@@ -16,6 +16,9 @@ HTTP, or with --clickhouse into new databases of a server. Then
 - ingest: bodies as agents send them, compressed, to `kscope serve`, beside the engine's own
   JSONEachRow inserts of the same rows in the same batches.
 
+`--apart` gives the node the first processor, and Kernelscope with its senders the others: as if
+the engine had a machine for itself.
+
 `--only` chooses parts. Exits with 1 where a goal is missed.
 """
 
@@ -28,7 +31,7 @@ import platform
 import sys
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +44,7 @@ from kscope.server.garbage_collection import collect_young_only
 from kscope.store.housekeeping.loop import roll_up
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from benchmarks.on_clickhouse.engine import Engine
     from kscope.store.store import Store
@@ -60,7 +63,7 @@ def main() -> None:
             if given.clickhouse
             else engine.throw_away(Path(folder, "node"))
         )
-        with kind as found:
+        with _apart(kind) if given.apart else kind as found:
             print(
                 f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},"
                 f" load {os.getloadavg()[0]:.1f}, {found.name}",
@@ -78,6 +81,16 @@ def main() -> None:
         f"load {os.getloadavg()[0]:.1f} at the end; {sum(reached)} of {len(reached)} goals reached"
     )
     sys.exit(not all(reached))
+
+
+@contextmanager
+def _apart(kind: AbstractContextManager[Engine]) -> Iterator[Engine]:
+    """Start the engine on one processor, and leave it to the engine."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {first})
+    with kind as found:
+        os.sched_setaffinity(0, others)
+        yield found
 
 
 async def _read(of: Engine, folder: Path, given: argparse.Namespace) -> list[bool]:
@@ -147,6 +160,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="all rows in SQLite too")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--apart", action="store_true", help="a processor for the node alone")
     parser.add_argument("--folder", type=Path, help="where a throw-away node has its data")
     parser.add_argument("--clickhouse", help="HOST:PORT of a server, in place of a node")
     parser.add_argument("--user", default="default")
