@@ -92,10 +92,11 @@ async def drop(store: Store, chosen: Drop) -> None:
             await _build_without(session, found, chosen, found.dialect)
         else:
             for name in tables_held(category, found.relations):
-                if not chosen.column:
+                if chosen.column:
+                    for statement in _column_removal(found, name, chosen.column):
+                        await session.run(statement)
+                else:
                     await session.run_on_each(table_removal(name, found.dialect).text)
-                for statement in _column_removal(found, name, chosen.column):
-                    await session.run(statement)
         if chosen.column:
             await _forget_column(session, store, found, chosen)
         else:

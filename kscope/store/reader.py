@@ -47,7 +47,7 @@ class Reader:
     _bound: Deadline | None = None
     _progress: Mapping[str, Mapping[int, Progress]] | None = None
     # The ids of all hosts that ever replayed a recording; None if that is to be asked.
-    replayed_hosts: Sequence[int] | None = None
+    replayed_hosts: tuple[int, ...] | None = None
     # Stacks that were read, if each frame has its name. An id is the hash of its text, so these
     # frames never change.
     stacks: Known[int, Frames] = field(default_factory=lambda: Known(_STACK_BYTES, size_of))

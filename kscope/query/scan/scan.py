@@ -203,7 +203,7 @@ def _hides(where: Group, presets: Sequence[Group]) -> list[Group]:
 async def replayed_hosts(reader: Reader) -> tuple[int, ...]:
     """Return the ids of all hosts that ever replayed a recording."""
     if reader.replayed_hosts is not None:
-        return tuple(reader.replayed_hosts)
+        return reader.replayed_hosts
     strings = reader.schema.dictionaries.string.c
     found = await reader.fetch(sa.select(strings.id).where(is_replayed(strings.text)))
     return tuple(int(key) for (key,) in found)

@@ -19,6 +19,7 @@ from kscope.declare.types.base import Role
 from kscope.generate.clickhouse.tables import COMMIT, LATE, UNTIL
 from kscope.generate.tables import CategoryTables, RollupTable
 from kscope.store.backends.appending import SETTLED_SECONDS, AppendingSession, Duties
+from kscope.store.backends.base import BACKGROUND_SECONDS
 from kscope.store.housekeeping.close_buckets import GRACE, warn_once
 from kscope.store.schema.closing import Closing, closing_note, closing_of
 from kscope.store.schema.meta import is_noted, read_meta, write_meta
@@ -60,7 +61,7 @@ class _Due:
 
 async def due_tables(store: Store, now: int) -> list[str]:
     """Return the categories that have sums due at `now` (us), in two statements for all."""
-    async with store.backend.transaction() as session:
+    async with store.backend.snapshot(BACKGROUND_SECONDS) as session:
         notes = await read_meta(session, store.schema)
         progress = await progress_of_all(session.fetch, store.schema)
     return [

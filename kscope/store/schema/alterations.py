@@ -1,7 +1,7 @@
 """A declared table and the one in the database -> the statements between the two."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -113,8 +113,7 @@ def removal(tables: Sequence[str], dialect: sa.engine.Dialect) -> Iterator[Step]
     if isinstance(dialect, ClickHouseDDL):
         for table in tables:
             guard = on_clickhouse.refusing(table, dialect), on_clickhouse.accepting(table, dialect)
-            text = on_clickhouse.removal(table, dialect)
-            yield Step(text, empty=(table,), guard=guard, on_each=True)
+            yield replace(table_removal(table, dialect), empty=(table,), guard=guard)
         return
     if DIALECTS[dialect.name].transactional:
         for table, name in zip(tables, names, strict=True):
