@@ -28,7 +28,7 @@ USUAL = {
 }
 
 
-def fill(world: World, *, ill: str = "db-2", silent: str = "") -> None:
+def fill(world: World, *, ill: str = "db-2", silent: str = "", begin: int = NOON) -> None:
     """Store the rows; at the end `ill` waits for its journal, and `silent` is not heard."""
     world.adopt(Catalog(tuple(each for each in load_catalog() if each.table in TABLES)))
     chance = random.Random(7)
@@ -38,13 +38,14 @@ def fill(world: World, *, ill: str = "db-2", silent: str = "") -> None:
             stalled = minute >= LENGTH - WINDOW and host == ill
             if minute >= LENGTH - WINDOW + 1 and host == silent:
                 continue
-            at = {"time": NOON + minute * MINUTE + 1, "hostname": host}
+            at = {"time": begin + minute * MINUTE + 1, "hostname": host}
             rows["offcputime"] += [at | row for row in _waits(chance, stalled=stalled)]
             rows["biolatency"].append(at | _flushes(chance, stalled=stalled))
             report = {"probe": "offcputime", "state": "running", "elapsed": MINUTE}
             rows["agent"].append(at | report | {"lost_stacks_full": 7 if stalled else 0})
     change = {"kind": "config", "message": "config change"}
-    rows["marker"].append({"time": START - MINUTE // 2, "hostname": ill or "db-1", **change})
+    before = begin + (LENGTH - WINDOW) * MINUTE - MINUTE // 2
+    rows["marker"].append({"time": before, "hostname": ill or "db-1", **change})
     for table, each in rows.items():
         world.insert(table, each)
 

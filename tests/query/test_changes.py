@@ -17,6 +17,7 @@ from kscope.query.across.readings import read_table
 from kscope.query.parse.timerange import iso
 from kscope.store.backends import sqlite
 from kscope.store.backends.errors import QueryTimeout
+from kscope.store.housekeeping.loop import roll_up
 from tests.databases import SQLiteFile
 from tests.query import minutes
 from tests.query.world import NOON, World
@@ -137,6 +138,30 @@ def test_a_stream_has_whole_answers_and_ends_with_the_best(filled: World) -> Non
     lines = [json.loads(line) for line in response.text.splitlines()]
     assert [line["done"] for line in lines] == [False] * (len(lines) - 1) + [True]
     assert lines[-1]["text"] == ask(filled)["text"]
+
+
+def test_a_day_s_sum_is_no_row_of_its_midnight(engine_world: World) -> None:
+    """The rows begin at 22:30: two hours before the range are too few to compare with."""
+    minutes.fill(engine_world, begin=NOON - 90 * minutes.MINUTE)
+    engine_world.run(roll_up(engine_world.store, NOON + 24 * 60 * minutes.MINUTE))
+    end = NOON + 90 * minutes.MINUTE
+    found = ask(engine_world, **{"from": str(end - 60 * minutes.MINUTE), "to": str(end)})
+    told = {each["table"]: each["why"] for each in found["tables"]}
+    assert told["offcputime"] == "nothing to compare with: the rows begin too late"
+    assert found["findings"] == []
+
+
+def test_a_newer_data_type_does_not_fill_a_pause(engine_world: World) -> None:
+    """Hosts that were off for hours are compared with the time in which they were heard."""
+    minutes.fill(engine_world)
+    before = NOON - 8 * 60 * minutes.MINUTE
+    wait = {"process": "mysqld", "pid": 1, "stack": "main", "elapsed": 1, "count": 1}
+    old = [{"time": before, "hostname": host, **wait} for host in minutes.HOSTS]
+    engine_world.insert("offcputime", old)
+    span = 16 * minutes.MINUTE
+    found = ask(engine_world, **{"from": str(minutes.END - span), "to": str(minutes.END)})
+    assert any("mysqld in jbd2_log_wait_commit: 0.02 to " in text for text in everything(found))
+    assert {host for each in found["findings"] for host in each["hosts"]} == {"db-2"}
 
 
 @pytest.mark.parametrize(

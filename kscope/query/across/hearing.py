@@ -35,11 +35,11 @@ def heard(tables: Iterable[TableReading], start: int, end: int) -> list[Heard]:
     for table in tables:
         for host, time in table.last.items():
             last[host] = max(time, last.get(host, time))
-        for reading in table.readings:
-            for cell in reading.cells:
-                _note(slices, cell.host, cell.slices)
-                # Windows end together: a table with fewer has the newest.
-                _note(earlier, cell.host, cell.earlier, newest_last=True)
+        for cell in (each for reading in table.readings for each in reading.cells):
+            _note(slices, cell.host, cell.slices)
+            # Windows end together: a table with fewer has the newest, and repeats them before.
+            own = cell.earlier[-table.looks.windows.count :]
+            _note(earlier, cell.host, own, newest_last=True)
     newest = max(last.values(), default=end)
     pause = max(PATIENCE, (end - start) // _SHARE)
     parts = zip_longest(*slices.values(), fillvalue=False)

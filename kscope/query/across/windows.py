@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -146,25 +145,32 @@ async def looks_of(
 
 
 async def oldest_of(reader: Reader, category: Category) -> int | None:
-    """Return the time of the oldest row or sum; None if there are none."""
-    return min(await _times_of(reader, category, sa.func.min), default=None)
+    """Return the time from which on there are rows or sums; None if there are none."""
+    ends = await ends_of(reader, category)
+    return ends[0] if ends else None
 
 
 async def ends_of(reader: Reader, category: Category) -> tuple[int, int] | None:
     """Return the times of the oldest and the newest row or sum; None if there are none."""
-    times = await _times_of(reader, category, sa.func.min, sa.func.max)
-    return (min(times), max(times)) if times else None
-
-
-async def _times_of(reader: Reader, category: Category, *ends: Callable[[Any], Any]) -> list[int]:
-    tables: list[sa.Table] = []
+    levels: list[tuple[str, int, sa.Table]] = []
     for name in union.tables_of(category):
-        levels, progress = reader.schema.categories[name], await reader.progress(name)
-        tables.append(levels.rows)
-        tables += [each.table for each in levels.rollups if each.rollup.bucket in progress]
-    found = [sa.select(end(each.c.time)).scalar_subquery() for each in tables for end in ends]
+        tables, progress = reader.schema.categories[name], await reader.progress(name)
+        sums = {each.rollup.bucket: each.table for each in tables.rollups}
+        levels += [(name, 0, tables.rows)]
+        levels += [(name, bucket, sums[bucket]) for bucket in sorted(sums) if bucket in progress]
+    ends = (sa.func.min, sa.func.max)
+    found = [sa.select(end(t.c.time)).scalar_subquery() for _, _, t in levels for end in ends]
     (times,) = await reader.fetch(sa.select(*found))
-    return [int(each) for each in times if each is not None]
+    firsts: dict[str, int] = {}
+    lasts: list[int] = []
+    for (name, bucket, _), first, last in zip(levels, times[::2], times[1::2], strict=True):
+        if first is None:
+            continue
+        lasts.append(int(last))
+        # A sum has the time at which its bucket begins: a day's may be hours before its first row.
+        if name not in firsts or first + bucket * SECOND <= firsts[name]:
+            firsts[name] = int(first)
+    return (min(firsts.values()), max(lasts)) if lasts else None
 
 
 def buckets_of(reader: Reader, scope: Scope, needs: Collection[Column]) -> list[int]:
