@@ -1,4 +1,4 @@
-"""ClickHouse: a server stores several groups of batches at once."""
+"""ClickHouse: a server stores several groups of batches at once, and waits for none too long."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from kscope.store.backends import clickhouse as backend
+from kscope.store.backends import clickhouse_client
 from kscope.store.backends.clickhouse import ClickHouseSession
+from kscope.store.backends.errors import StoreAway
 from kscope.store.write import group_commit
 from tests.databases import ClickHouseDatabase
 from tests.store.opened import batch, category, opened
@@ -53,5 +56,39 @@ def test_each_batch_is_stored_once_beside_others(clickhouse: Node) -> None:
             found = await store.reader.fetch(sa.select(rows.c.time, rows.c.seq))
             assert len(found) == 4
             assert len({tuple(row) for row in found}) == 4
+
+    asyncio.run(check())
+
+
+def test_no_sender_waits_for_a_change_that_hangs(
+    clickhouse: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Housekeeping may wait an hour for a statement; a batch is refused soon, and taken later."""
+    monkeypatch.setattr(backend, "ANSWER_SECONDS", 0.2)
+    database = ClickHouseDatabase(clickhouse, clickhouse.new_database())
+
+    async def check() -> None:
+        async with opened(database, WAITS) as store:
+            async with store.backend.transaction():
+                with pytest.raises(StoreAway):
+                    await store.writer.write(batch(WAITS, [ROW], b"1" * 16))
+            stored = await store.writer.write(batch(WAITS, [ROW], b"1" * 16))
+            assert not stored.duplicate
+
+    asyncio.run(check())
+
+
+def test_no_statement_of_a_commit_waits_for_long(
+    clickhouse: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them ends in an error, not only the one that stores the rows."""
+    database = ClickHouseDatabase(clickhouse, clickhouse.new_database())
+
+    async def check() -> None:
+        async with opened(database, WAITS) as store:
+            monkeypatch.setattr(clickhouse_client, "ANSWER_SECONDS", 0.5)
+            with pytest.raises(StoreAway):
+                async with store.backend.commit() as session:
+                    await session.fetch(sa.select(sa.text("sleep(2)")))
 
     asyncio.run(check())

@@ -93,8 +93,8 @@ class ClickHouseBackend(Backend, Duties):
         # That of the background work, while this server does it.
         self.lease: Lease | None = None
 
-    def _session(self) -> "ClickHouseSession":
-        return ClickHouseSession(self.clients, self.dialect)
+    def _session(self, *, soon: bool = False) -> "ClickHouseSession":
+        return ClickHouseSession(self.clients, self.dialect, soon=soon)
 
     async def open(self) -> None:
         with self.translating():
@@ -115,19 +115,18 @@ class ClickHouseBackend(Backend, Duties):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["ClickHouseSession"]:
-        async with self._turns.alone(), self._present() as session:
-            yield session
+        with self.translating():
+            async with self._turns.alone():
+                await self.leases.be_present()
+                yield self._session()
 
     @asynccontextmanager
     async def commit(self) -> AsyncIterator["ClickHouseSession"]:
-        async with self._turns.together(), self._present() as session:
-            yield session
-
-    @asynccontextmanager
-    async def _present(self) -> AsyncIterator["ClickHouseSession"]:
+        """Senders wait: neither a change that has the turn nor a statement may take longer."""
         with self.translating():
-            await self.leases.be_present()
-            yield self._session()
+            async with self._turns.together(ANSWER_SECONDS):
+                await self.leases.be_present()
+                yield self._session(soon=True)
 
     @asynccontextmanager
     async def migration(self) -> AsyncIterator["ClickHouseSession"]:
@@ -178,11 +177,18 @@ class ClickHouseSession(AppendingSession):
     )
 
     def __init__(
-        self, clients: Clients, chosen: sa.engine.Dialect, replicas: Sequence[Clients] = ()
+        self,
+        clients: Clients,
+        chosen: sa.engine.Dialect,
+        replicas: Sequence[Clients] = (),
+        *,
+        soon: bool = False,
     ) -> None:
+        """With `soon` each statement raises TimeoutError if a server that hangs has no answer."""
         super().__init__(clients, chosen)
         self.clients = clients
         self._replicas = replicas
+        self._call = clients.call_soon if soon else clients.call
 
     @property
     def ddl(self) -> ClickHouseDDL:
@@ -203,7 +209,7 @@ class ClickHouseSession(AppendingSession):
         settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> Sequence[Sequence[Any]]:
         chosen = {**_CHANGE, **settings}
-        return await self.clients.call(query, text, parameters, chosen, as_bytes)
+        return await self._call(query, text, parameters, chosen, as_bytes)
 
     async def as_appended(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
         settings = {**_CHANGE, "final": 0}
@@ -230,7 +236,7 @@ class ClickHouseSession(AppendingSession):
 
     async def count(self, text: str, parameters: Any = None) -> int:
         """Run a statement; the server does not say how many rows it changes."""
-        await self.clients.call(_change, text, parameters)
+        await self._call(_change, text, parameters)
         return 0
 
     async def run_on_each(self, text: str) -> None:
@@ -279,7 +285,7 @@ class ClickHouseSession(AppendingSession):
         preparer = self.dialect.identifier_preparer
         names = ", ".join(preparer.quote(name) for name in columns)
         insertion = f"INSERT INTO {preparer.format_table(table)} ({names}) {text}"
-        await self.clients.call(_change, insertion, parameters)
+        await self._call(_change, insertion, parameters)
 
     async def note_lease(self, row: Mapping[str, Any], token: str) -> None:
         """Store a row of a lease, unless another one with its token is there."""

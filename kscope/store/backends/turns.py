@@ -15,8 +15,9 @@ class Turns:
     _together: int = 0
 
     @asynccontextmanager
-    async def together(self) -> AsyncIterator[None]:
-        async with self._door:
+    async def together(self, patience: float) -> AsyncIterator[None]:
+        """Raises TimeoutError if what others do alone takes longer than `patience` in seconds."""
+        async with asyncio.timeout(patience), self._door:
             self._together += 1
         try:
             yield
