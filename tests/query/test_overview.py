@@ -70,6 +70,14 @@ def test_a_silent_host_is_an_event(world: World) -> None:
     assert silent == {"db-1": None, "db-2": None, "db-3": minutes.START + 1}
 
 
+def test_a_pause_of_all_hosts_is_not_what_is_usual(world: World) -> None:
+    """Hosts that were off for a day do what they did before: only the ill one is unusual."""
+    minutes.fill(world, begin=NOON - 24 * HOUR)
+    minutes.fill(world)
+    (event,) = ask(world)["events"]
+    assert event["hosts"] == ["db-2"]
+
+
 def test_filters_that_a_table_does_not_take_are_named(world: World) -> None:
     """The table stays, without them; the others are filtered."""
     minutes.fill(world)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from math import sqrt
 from typing import Any
 
@@ -69,6 +70,19 @@ class Glance:
         return {host: time for host, time in self.last.items() if time < newest - pause}
 
     @cached_property
+    def heard(self) -> dict[str, list[bool]]:
+        """The earlier windows in which a host has rows of any table, the newest first."""
+        found: dict[str, list[bool]] = {}
+        for host in self.last:
+            each = (
+                table.hosts[host].earlier[::-1]
+                for table in self.read.values()
+                if host in table.hosts
+            )
+            found[host] = [any(window) for window in zip_longest(*each, fillvalue=0.0)]
+        return found
+
+    @cached_property
     def whole(self) -> int:
         """How many steps have ended before the newest row: the next may not be whole yet."""
         newest = max(self.last.values(), default=self.asked.range.end)
@@ -95,7 +109,8 @@ class Glance:
     def _runs(self, table: TableSeries, host: str, series: HostSeries) -> list[Run]:
         first, stop = self._first(), self._heard_until(host)
         values = series.values[first:stop]
-        usual = usual_of(values, _known(series.earlier), self._chance(table, series))
+        known = _known(series.earlier, self.heard[host])
+        usual = usual_of(values, known, self._chance(table, series, known))
         return [
             Run(run.first + first, run.stop + first, run.rate, run.usual, run.score)
             for run in runs(values, usual)
@@ -107,18 +122,19 @@ class Glance:
         ended = (self.silent[host] - self.grid.origin) // self.grid.length
         return max(0, min(self.whole, ended))
 
-    def _chance(self, table: TableSeries, series: HostSeries) -> float:
+    def _chance(self, table: TableSeries, series: HostSeries, known: Sequence[float]) -> float:
         """The deviation of a step's rate that comes from counting its events by chance."""
         length = self.grid.length / SECOND
         quantum = series.quantum * table.unit.size / length
-        middle = usual_of(series.values, _known(series.earlier)).middle
+        middle = usual_of(series.values, known).middle
         return quantum * sqrt(middle / quantum + 1) if quantum else 0.0
 
     def _table(self, asked: TableScope, found: TableSeries) -> TableOverview:
         category, unit = asked.category, found.unit
         values = found.values or [0.0] * self.grid.count
         first, stop = self._first(), self.whole
-        usual = usual_of(values[first:stop], _known(found.earlier))
+        heard = [any(window) for window in zip_longest(*self.heard.values(), fillvalue=False)]
+        usual = usual_of(values[first:stop], _known(found.earlier, heard))
         now = values[stop - 1] if 0 < stop <= len(values) else 0.0
         total = sum(values) / len(values) if values else 0.0
         return TableOverview(
@@ -210,7 +226,11 @@ def _event(found: Together) -> Event:
     )
 
 
-def _known(earlier: Sequence[float]) -> list[float]:
-    """Leave out the windows before a host's first rows."""
+def _known(earlier: Sequence[float], heard: Sequence[bool]) -> list[float]:
+    """Leave out the windows before the first rows, and those in which nothing was heard.
+
+    `heard` begins with the newest window.
+    """
     first = next((i for i, each in enumerate(earlier) if each), len(earlier))
-    return list(earlier[first:])
+    later = zip(reversed(earlier[first:]), heard, strict=False)
+    return [each for each, is_heard in later if is_heard][::-1]
