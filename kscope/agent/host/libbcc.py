@@ -39,7 +39,8 @@ _SHOWN = 2000  # characters, of the beginning and of the end
 NAMED = (
     "kprobe__", "kretprobe__", "tracepoint__", "raw_tracepoint__", "kfunc__", "kretfunc__", "lsm__",
 )  # fmt: skip
-# LLVM's set-up inside libbcc, and the standard error we borrow, are the whole process's.
+# LLVM's set-up inside libbcc, its list of all programs' maps, which has no lock, and the standard
+# error we borrow, are the whole process's.
 _compiling = threading.Lock()
 # Probes start in parallel, and must not find a module that is half imported.
 _importing = threading.Lock()
@@ -108,6 +109,12 @@ def unattached(text: str, flags: Sequence[str]) -> Any:
             return self.funcs[text.encode()]
 
     return Unattached(text=text.encode(), cflags=[*flags, "-Wno-unused-function"])
+
+
+def unload(bpf: Any) -> None:
+    """Detach a program and free it. libbcc may crash if two threads do so at once."""
+    with _compiling:
+        bpf.cleanup()
 
 
 class RingBuffer:
