@@ -15,7 +15,7 @@ from kscope.store.backends import clickhouse_lease
 from kscope.store.backends.clickhouse import ClickHouseBackend, ClickHouseSession
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.open import backend_of
-from tests.databases import ClickHouseDatabase
+from tests.databases import ClickHouseDatabase, scalar
 from tests.store.opened import category, opened, opened_store
 
 if TYPE_CHECKING:
@@ -83,6 +83,42 @@ def test_another_server_has_it_once_one_dies(database: ClickHouseDatabase) -> No
                 assert lease.until > dead.until
 
     asyncio.run(check())
+
+
+def test_a_turn_that_is_left_in_the_middle_is_not_passed_on(
+    database: ClickHouseDatabase,
+) -> None:
+    """What its server began may still run: the engine is told to cancel it, and its slot ends."""
+
+    async def check() -> None:
+        async with two(database) as (first, second):
+
+            async def work() -> None:
+                async with first.duty() as is_ours, first.transaction() as session:
+                    assert is_ours
+                    assert isinstance(session, ClickHouseSession)
+                    await session.rows(
+                        "SELECT sum(sleepEachRow(1)) FROM numbers(60) SETTINGS max_block_size = 1"
+                    )
+
+            working = asyncio.create_task(work())
+            await until_running(database, 1)
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            assert not await has_turn(second)
+            await until_running(database, 0)
+
+    asyncio.run(check())
+
+
+async def until_running(database: ClickHouseDatabase, count: int) -> None:
+    """Wait until the engine runs so many statements of the work."""
+    asleep = "query LIKE '%sleepEachRow%' AND query NOT LIKE '%processes%'"
+    for _ in range(300):
+        if scalar(database, f"SELECT count() FROM system.processes WHERE {asleep}") == count:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError
 
 
 def test_many_that_ask_at_once_are_one_at_a_time(database: ClickHouseDatabase) -> None:

@@ -2,11 +2,18 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from clickhouse_connect.driver.client import Client
@@ -33,6 +40,8 @@ from kscope.store.backends.clickhouse_sql import bytes_of, dialect, settings_of,
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.backends.statements import Repeating
 from kscope.store.backends.turns import Turns
+
+Result = TypeVar("Result")
 
 READERS = 8
 _PING_SECONDS = 3
@@ -89,7 +98,10 @@ class ClickHouseBackend(Backend, Duties):
         self._turns = Turns()
         # Questions, housekeeping, writers, a ping, and cancelling.
         self.clients = Clients(settings, READERS + 8)
-        self.leases = Leases(self._session())
+        # A lease must be renewed while all other connections are busy.
+        self._of_leases = Clients(settings, 2)
+        session = ClickHouseSession(self._of_leases, self.dialect)
+        self.leases = Leases(session, lambda: not self.clients.is_left)
         # That of the background work, while this server does it.
         self.lease: Lease | None = None
 
@@ -105,7 +117,7 @@ class ClickHouseBackend(Backend, Duties):
         if self.clients.idle:
             with suppress(*FAULTS):
                 await self.leases.be_gone()
-        for clients in (self.clients, *self._replicas):
+        for clients in (self.clients, self._of_leases, *self._replicas):
             await clients.close()
 
     async def _ping(self) -> None:
@@ -208,8 +220,17 @@ class ClickHouseSession(AppendingSession):
         as_bytes: Collection[str] = (),
         settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> Sequence[Sequence[Any]]:
-        chosen = {**_CHANGE, **settings}
-        return await self._call(query, text, parameters, chosen, as_bytes)
+        query_id = new_query_id()
+        chosen = {**_CHANGE, **settings, "query_id": query_id}
+        return await self._awaited(self._call(query, text, parameters, chosen, as_bytes), query_id)
+
+    async def _awaited(self, statement: Awaitable[Result], query_id: str) -> Result:
+        """Wait for a statement. The engine cancels it if its task ends before."""
+        try:
+            return await statement
+        except (asyncio.CancelledError, TimeoutError):
+            self.clients.cancel(query_id)
+            raise
 
     async def as_appended(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
         settings = {**_CHANGE, "final": 0}
@@ -236,12 +257,12 @@ class ClickHouseSession(AppendingSession):
 
     async def count(self, text: str, parameters: Any = None) -> int:
         """Run a statement; the server does not say how many rows it changes."""
-        await self._call(_change, text, parameters)
+        await self._call(_change, text, parameters, _CHANGE)
         return 0
 
     async def run_on_each(self, text: str) -> None:
         for clients in (*self._replicas, self.clients):
-            await clients.call(_change, text, None)
+            await clients.call(_change, text, None, _CHANGE)
 
     async def look_up(
         self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]], keys: Sequence[Any]
@@ -285,7 +306,9 @@ class ClickHouseSession(AppendingSession):
         preparer = self.dialect.identifier_preparer
         names = ", ".join(preparer.quote(name) for name in columns)
         insertion = f"INSERT INTO {preparer.format_table(table)} ({names}) {text}"
-        await self._call(_change, insertion, parameters)
+        query_id = new_query_id()
+        chosen = {**_CHANGE, "query_id": query_id}
+        await self._awaited(self._call(_change, insertion, parameters, chosen), query_id)
 
     async def note_lease(self, row: Mapping[str, Any], token: str) -> None:
         """Store a row of a lease, unless another one with its token is there."""
@@ -367,8 +390,8 @@ class ClickHouseReader(ClickHouseSession, ReadSession):
         return
 
 
-def _change(client: Client, text: str, parameters: Any) -> None:
-    client.command(text, parameters=parameters or None, settings=_CHANGE)
+def _change(client: Client, text: str, parameters: Any, settings: Mapping[str, Any]) -> None:
+    client.command(text, parameters=parameters or None, settings=dict(settings))
 
 
 def _insert(

@@ -27,6 +27,7 @@ Arguments = TypeVarTuple("Arguments")
 Rows = Sequence[Sequence[Any]]
 
 _CONNECT_SECONDS = 5
+_CANCEL_SECONDS = 3
 # A server that hangs keeps its connections open and says nothing. No commit takes as long, and no
 # question does beyond its deadline.
 ANSWER_SECONDS = 30
@@ -56,6 +57,8 @@ class Clients:
     threads: int
     _threads: DaemonThreads = field(init=False)
     _client: Client | None = None
+    _left: "set[Future[Any]]" = field(default_factory=set)
+    _kills: "set[Future[None]]" = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._threads = DaemonThreads(self.threads, "kscope clickhouse")
@@ -71,11 +74,22 @@ class Clients:
         """Whether no statement runs: one outlives the task that waits for it."""
         return self._threads.idle
 
+    @property
+    def is_left(self) -> bool:
+        """Whether a statement runs that its task has left: nobody knows how it ends."""
+        return bool(self._left)
+
     async def call(
         self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments
     ) -> Result:
         """Run `work`, which may take as long as a change of a large table."""
-        return await asyncio.wrap_future(self.start(work, *arguments))
+        running = self.start(work, *arguments)
+        try:
+            return await asyncio.wrap_future(running)
+        except asyncio.CancelledError:
+            self._left.add(running)
+            running.add_done_callback(self._left.discard)
+            raise
 
     async def call_soon(
         self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments
@@ -84,7 +98,15 @@ class Clients:
         async with asyncio.timeout(ANSWER_SECONDS):
             return await self.call(work, *arguments)
 
+    def cancel(self, query_id: str) -> None:
+        """Let the server cancel a statement, without waiting for it."""
+        kill_it = self.start(kill, query_id)
+        self._kills.add(kill_it)
+        kill_it.add_done_callback(self._kills.discard)
+
     async def close(self) -> None:
+        if self._kills:
+            await asyncio.wait([*map(asyncio.wrap_future, self._kills)], timeout=_CANCEL_SECONDS)
         self._threads.close()
         client, self._client = self._client, None
         if client is not None:

@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -50,13 +50,18 @@ class Leases:
     """The leases of one server, by a name that no other has."""
 
     session: _Session
+    # Whether no statement of a work runs any more that was left before its end.
+    all_ended: Callable[[], bool]
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
     # When this server last said that it stores rows.
     _noted: float = -math.inf
 
     @asynccontextmanager
     async def held(self, work: str, patience: float) -> AsyncIterator[Lease | None]:
-        """Lend the lease; None if another server has it for longer than `patience` in seconds."""
+        """Lend the lease; None if another server has it for longer than `patience` in seconds.
+
+        It is given back, unless a statement of this server may still run: then its slot ends.
+        """
         lease = await self._wait_for(work, patience)
         if lease is None:
             yield None
@@ -67,7 +72,8 @@ class Leases:
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
-            await self._release(lease)
+            if self.all_ended():
+                await self._release(lease)
 
     async def be_present(self) -> None:
         """Note that this server may store rows, before it does."""
