@@ -55,7 +55,7 @@ def _within(rows: Iterable[Row], start: datetime, end: datetime) -> list[Row]:
 
 def wait_for(page: Page, holds: Callable[[], bool]) -> None:
     """Wait for a canvas, which is painted a little later, and much later on a busy machine."""
-    for _ in range(100):
+    for _ in range(300):
         if holds():
             return
         page.wait_for_timeout(50)

@@ -108,7 +108,7 @@ def described(server: Serving, run: Run, folder: Path) -> Path:
     return file
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 def test_fuzzing_finds_nothing_that_is_not_described(
     servers: dict[bool, Serving], run: Run, tmp_path: Path
@@ -127,7 +127,7 @@ def test_fuzzing_finds_nothing_that_is_not_described(
         cwd=tmp_path,
         capture_output=True,
         check=False,
-        timeout=280,
+        timeout=480,
     )
     assert done.returncode == 0, done.stdout.decode()[-6000:] + done.stderr.decode()[-2000:]
     assert "Traceback" not in server.log

@@ -34,7 +34,7 @@ HOUR = 3600 * 1_000_000
 START = 1_795_392_000_000_000
 HOURS = 6
 # As long as a statement of a test may take on a busy machine.
-WRITE, SETTLED = 2, 4
+WRITE, SETTLED = 4, 12
 
 
 class DiedError(Exception):
