@@ -35,7 +35,10 @@ _OF_TABLES = (
     (r"\b((?:ADD|DROP|MODIFY) COLUMN) IF (?:NOT )?EXISTS\b", r"\1"),
 )
 _OF_ALL = (
-    (r"\ADELETE\s+FROM\s+(\S+)\s+WHERE\b", r"ALTER TABLE \1 DELETE WHERE"),
+    (
+        r"\ADELETE\s+FROM\s+(\S+)\s+(?:IN PARTITION ID \S+\s+)?WHERE\b",
+        r"ALTER TABLE \1 DELETE WHERE",
+    ),
     (
         r"\bFROM system\.data_skipping_indices\b",
         "FROM (SELECT '' AS table, '' AS name, '' AS database)",

@@ -88,7 +88,7 @@ def test_another_server_has_it_once_one_dies(database: ClickHouseDatabase) -> No
 def test_a_turn_that_is_left_in_the_middle_is_not_passed_on(
     database: ClickHouseDatabase,
 ) -> None:
-    """What its server began may still run: the engine is told to cancel it, and its slot ends."""
+    """Its server may have begun something: the engine cancels it, and the slot ends."""
 
     async def check() -> None:
         async with two(database) as (first, second):

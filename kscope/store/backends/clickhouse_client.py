@@ -76,7 +76,7 @@ class Clients:
 
     @property
     def is_left(self) -> bool:
-        """Whether a statement runs that its task has left: nobody knows how it ends."""
+        """Whether a statement runs that its task has left."""
         return bool(self._left)
 
     async def call(

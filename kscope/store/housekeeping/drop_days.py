@@ -1,6 +1,7 @@
 """Removal by age on an engine that keeps days apart: whole days go at once, the rest by rows."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -33,16 +34,25 @@ async def _remove(store: Store, table: sa.Table, time: sa.Column[int], before: i
     if not removed:
         return 0
     async with store.backend.transaction() as session:
-        for partition in await _partitions(session, time, before):
-            quoted = session.dialect.identifier_preparer.format_table(table)
-            await session.run(f"ALTER TABLE {quoted} DROP PARTITION ID '{partition}'")
-        await session.execute(sa.delete(table).where(time < before))
+        quote = session.dialect.identifier_preparer
+        name, column = quote.format_table(table), quote.format_column(time)
+        for partition, is_old in await _partitions(session, time, before):
+            if is_old:
+                await session.run(f"ALTER TABLE {name} DROP PARTITION ID '{partition}'")
+            else:
+                # By its partition: else the engine writes all parts of the table again.
+                await session.run(
+                    f"DELETE FROM {name} IN PARTITION ID '{partition}'"  # noqa: S608 - our names
+                    f" WHERE {column} < {before:d}"
+                )
     return removed
 
 
-async def _partitions(session: Session, time: sa.Column[int], before: int) -> list[str]:
-    """Return the partitions whose rows are all too old, by what the engine knows of them."""
-    newest = sa.func.max(time)
-    of: sa.ColumnElement[str] = sa.literal_column("_partition_id")
-    select = sa.select(of).select_from(time.table).group_by(of).having(newest < before)
-    return [str(partition) for (partition,) in await session.fetch(select)]
+async def _partitions(
+    session: Session, time: sa.Column[int], before: int
+) -> list[tuple[str, bool]]:
+    """Return the partitions with rows that are too old, and whether all are."""
+    of: sa.ColumnElement[Any] = sa.literal_column("_partition_id")
+    select = sa.select(of, sa.func.max(time)).select_from(time.table).group_by(of)
+    found = await session.fetch(select.having(sa.func.min(time) < before))
+    return [(str(partition), bool(newest < before)) for partition, newest in found]
