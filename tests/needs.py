@@ -76,8 +76,9 @@ def old_clickhouse() -> str:
 
 
 def chromium() -> str:
+    """Chromium without windows if there is one: it takes half of the processor time."""
     module("playwright", "playwright")
-    return program("chromium", "chromium")
+    return _which("chromium-headless-shell") or program("chromium", "chromium")
 
 
 def gcc() -> str:
