@@ -25,6 +25,7 @@ from kscope.agent.host.libbcc import (
     load_bcc,
     map_names,
     map_problem,
+    unload,
 )
 from kscope.agent.rows.convert import merge
 from kscope.agent.rows.interval import Drained, Row
@@ -203,7 +204,7 @@ class BccEngine(KernelEngine):
         if self._stacks:
             self._stacks.close()
             self._stacks = None
-        self._bpf.cleanup()
+        unload(self._bpf)
 
     # ---- loading
 
