@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests import serving as running
@@ -16,7 +17,7 @@ from tests.clickhouse import PASSWORD, USER, Node, install
 from tests.clickhouse_http import Asked, Handler, RefusedError, Server, User
 from tests.databases import ClickHouseDatabase, scalar
 from tests.serving import free_port, serving, start, stop
-from tests.store.faults import COUNT, eventually_stored, fails_to_start, send
+from tests.store.faults import COUNT, ROW, eventually_stored, fails_to_start, send
 from tests.store.test_failures import eventually_answered, keep_sending
 
 if TYPE_CHECKING:
@@ -75,6 +76,96 @@ def test_senders_outlast_clickhouse(own: Node, tmp_path: Path) -> None:
         assert refusals > 4 * _AWAY
         assert scalar(database, COUNT) == rows + 1
         assert "Traceback" not in server.log
+
+
+# A server that dies once the first rows of a batch are stored, and one that lives; both wait less
+# long until nothing of an attempt can run any more.
+SETTLING = """
+import os, sys
+from kscope.store.backends import clickhouse
+from kscope.store.write import steps
+steps.WRITE_SECONDS, steps.SETTLED_SECONDS = 4, 8
+clickhouse.SETTLED_SECONDS = 8
+append = clickhouse.ClickHouseSession.append
+async def appending(self, table, *rest):
+    await append(self, table, *rest)
+    if table.name.startswith("kscope_rows_"):
+        os._exit(9)
+if DIES:
+    clickhouse.ClickHouseSession.append = appending
+from kscope.cli import main
+main()
+"""
+
+
+def sent_twice(
+    database: ClickHouseDatabase,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    body: object,
+) -> None:
+    """Send it to a server that dies in the middle, and again to another one until it is taken."""
+    headers = {"Idempotency-Key": "again"}
+
+    def program(*, dies: bool) -> None:
+        code = SETTLING.replace("DIES", str(dies))
+        monkeypatch.setattr(running, "PROGRAM", (sys.executable, "-c", code))
+
+    program(dies=True)
+    server = start(folder, database.options)
+    with pytest.raises(httpx.TransportError):
+        server.client.post(f"{server.ingest}{path}", json=body, headers=headers)
+    assert server.process.wait(30) == 9
+    server.client.close()
+    program(dies=False)
+    with serving(folder, *database.options) as server:
+        deadline = time.monotonic() + 60
+        waited = 0
+        while (
+            answer := server.client.post(f"{server.ingest}{path}", json=body, headers=headers)
+        ).status_code != 200:
+            assert answer.status_code == 503, answer.text
+            assert time.monotonic() < deadline
+            waited += 1
+            time.sleep(0.5)
+        assert waited
+        assert answer.json()["duplicate"] is False
+        again = server.client.post(f"{server.ingest}{path}", json=body, headers=headers)
+        assert again.json() == answer.json() | {"duplicate": True}
+
+
+def test_rows_without_a_time_are_there_once(
+    own: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender comes again at another time: its rows keep that of their first arrival.
+
+    In one body: tables that are stored and that are not, rows alike, and rows that have a time.
+    """
+    database = ClickHouseDatabase(own, own.new_database())
+    body = {
+        "hostname": "h",
+        "offcputime": [ROW, ROW, ROW | {"time": "2026-11-23T02:46:15Z"}, ROW | {"elapsed": 1}],
+        "marker": [{"kind": "note", "message": "one"}, {"kind": "note", "message": "two"}],
+    }
+    sent_twice(database, tmp_path, monkeypatch, "/api/v1/ingest", body)
+    assert scalar(database, COUNT) == 4
+    assert scalar(database, "SELECT count(*) FROM marker") == 2
+    times = database.rows(
+        "SELECT time FROM offcputime UNION DISTINCT SELECT time FROM marker ORDER BY time"
+    )
+    assert len(times) == 2, times
+
+
+@pytest.mark.parametrize("when", ["", "now-1h", "2026-11-23T02:46:15Z"])
+def test_a_marker_is_there_once(
+    own: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Also one of now, or of an hour ago: when it is sent again that is another time."""
+    database = ClickHouseDatabase(own, own.new_database())
+    body = {"message": "a deploy"} | ({"time": when} if when else {})
+    sent_twice(database, tmp_path, monkeypatch, "/api/v1/markers", body)
+    assert scalar(database, "SELECT count(*) FROM marker") == 1
 
 
 def test_clickhouse_that_cannot_be_used(own: Node) -> None:

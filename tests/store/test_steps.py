@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,9 +17,11 @@ from kscope.store.backends.clickhouse import ClickHouseSession
 from kscope.store.backends.errors import BatchInDoubt, StoreError
 from kscope.store.housekeeping import close_in_engine
 from kscope.store.housekeeping.loop import roll_up
+from kscope.store.schema.interning import text_hash
 from kscope.store.sums.functions import total, weight
 from kscope.store.write import group_commit, steps
 from kscope.store.write.batch import Batch, Stored
+from kscope.store.write.cardinality import OVER_STRINGS, NewTextLimits, NewTexts
 from tests.databases import ClickHouseDatabase
 from tests.store.opened import WAITS, batch, category, opened, opened_store
 
@@ -84,18 +86,29 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def some_batches(chance: random.Random, count: int) -> list[Batch]:
-    """Return batches of five hosts, of several hours; rows of one may be alike in everything."""
+    """Return batches of five hosts, of several hours; rows of one may be alike in everything.
+
+    Some have rows without a time, which is that of their arrival.
+    """
     found = []
     for number in range(count):
         host = f"h{number % 5}"
         rows: list[list[Any]] = []
+        arrived = some_time(chance) + 1 if number % 3 == 0 else 0
         for _ in range(chance.randint(1, 5)):
-            time = START + chance.randrange(HOURS * 12) * HOUR // 12
+            time = some_time(chance)
+            if arrived and chance.random() < 0.8:
+                time = arrived
             process, stack = chance.choice("pq"), chance.choice(["main;a", "main;b"])
             row = [time, host, process, 1, stack, number, chance.choice(["", "1:2"])]
             rows += [row] * chance.choice([1, 1, 2])
-        found.append(batch(SUMMED, rows, number.to_bytes(16, "big")))
+        made = batch(SUMMED, rows, number.to_bytes(16, "big"))
+        found.append(replace(made, arrived=arrived))
     return found
+
+
+def some_time(chance: random.Random) -> int:
+    return START + chance.randrange(HOURS * 12) * HOUR // 12
 
 
 async def rows_of(store: Store) -> Counter[tuple[Any, ...]]:
@@ -103,6 +116,16 @@ async def rows_of(store: Store) -> Counter[tuple[Any, ...]]:
     names = [column.name for column in SUMMED.all_columns]
     found = await store.reader.fetch(sa.select(*(tables.rows.c[name] for name in names)))
     return Counter(map(tuple, found))
+
+
+async def as_sent(store: Store, batches: list[Batch]) -> list[Batch]:
+    """Return the batches with the one arrival that their rows without a time have."""
+    arrivals: dict[int, set[int]] = {}
+    for time, *_, number, _ in await rows_of(store):
+        if time % 60_000_000:
+            arrivals.setdefault(number, set()).add(time)
+    assert all(len(times) == 1 for times in arrivals.values()), arrivals
+    return [each.as_of(min(arrivals.get(number, {0}))) for number, each in enumerate(batches)]
 
 
 def as_stored(batches: list[Batch], ids: dict[str, int]) -> Counter[tuple[Any, ...]]:
@@ -169,7 +192,8 @@ async def write(world: World, group: list[Batch]) -> list[Batch]:
         server = await world.server()
     except (DiedError, StoreError):
         return []
-    writes = [asyncio.ensure_future(server.writer.write(each)) for each in group]
+    arriving = [each.as_of(some_time(world.chance) + 1) for each in group]
+    writes = [asyncio.ensure_future(server.writer.write(each)) for each in arriving]
     if world.is_deadly and world.chance.random() < 0.05:
         await world.kill_the_engine()
     answers = await asyncio.gather(*writes, return_exceptions=True)
@@ -222,7 +246,8 @@ async def check(world: World, batches: list[Batch]) -> None:
             if all(progress[bucket].closed > START + HOURS * HOUR for bucket in (300, 3600)):
                 break
             await asyncio.sleep(0.5)
-        assert await rows_of(store) == as_stored(batches, await texts_of(store))
+        sent = await as_sent(store, batches)
+        assert await rows_of(store) == as_stored(sent, await texts_of(store))
         plain = await sums_of(store, -1)
         assert await sums_of(store, 0) == plain
         assert await sums_of(store, 1) == plain
@@ -285,6 +310,52 @@ def test_no_death_loses_or_doubles_a_row(deadly: World, short_waits: None) -> No
     asyncio.run(simulate(deadly))
     assert sum(deadly.deaths.values()) > 20
     assert {"engine", "before kscope_batch", "after kscope_rows_waits"} <= deadly.deaths.keys()
+
+
+def test_a_retry_may_bring_texts_that_were_beyond_the_limit(
+    clickhouse_database: ClickHouseDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    short_waits: None,  # noqa: ARG001
+) -> None:
+    """An attempt has stored the limit's texts in place of them: these rows are there too."""
+    append = ClickHouseSession.append
+
+    async def dying(self: Any, table: sa.Table, *rest: Any) -> None:
+        await append(self, table, *rest)
+        if table.name == "kscope_rows_waits":
+            raise DiedError(table.name)
+
+    times = [START, START, START + 1, START + 1, START + 2]
+    texts = [("p", "a"), ("q", "b"), ("p", "b"), ("q", "a"), ("q", "b")]
+    rows = [
+        [time, "h", process, 1, f"main;{stack}", 5, ""]
+        for time, (process, stack) in zip(times, texts, strict=True)
+    ]
+    sent = batch(SUMMED, [*rows, rows[1], rows[4]], bytes(15) + b"1")
+
+    async def check() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(ClickHouseSession, "append", dying)
+            async with opened(clickhouse_database, SUMMED) as store:
+                # "h", "p" and "main;a" are within them.
+                store.writer.limits = NewTextLimits(NewTexts(1), NewTexts(1))
+                with pytest.raises(StoreError):
+                    await store.writer.write(sent)
+        async with opened(clickhouse_database, SUMMED) as store:
+            while True:
+                try:
+                    stored = await store.writer.write(sent)
+                except BatchInDoubt:
+                    await asyncio.sleep(0.5)
+                else:
+                    break
+            assert not stored.duplicate
+            found = await rows_of(store)
+            assert sum(found.values()) == len(sent)
+            over = text_hash(OVER_STRINGS)
+            assert sum(count for row, count in found.items() if row[2] == over) == 5
+
+    asyncio.run(check())
 
 
 def test_a_batch_that_two_servers_leave_to_each_other_is_stored_when_it_comes_again(

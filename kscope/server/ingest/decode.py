@@ -342,16 +342,19 @@ def _refusal(path: Sequence[str | int], detail: str) -> HttpProblem:
 def _batch(reading: _BodyReading, now: int, key: str, *, leaf_first: bool) -> Steps[Batch]:
     """Return the batch of a finished reading, which has no faults."""
     hostname = reading.envelope["hostname"]
-    if "time" in reading.envelope:
+    is_timed = "time" in reading.envelope
+    if is_timed:
         now = microseconds(reading.envelope["time"])
+    arrived = 0
     tables = []
     used: dict[int, str] = {}
     for table in filter(None, map(reading.tables.get, reading.decoder.schemas)):
         category = table.schema.category
-        columns: list[Sequence[Any]] = [
-            [now if time is None else time for time in table.values["time"]],
-            [hostname] * table.count,
-        ]
+        times = table.values["time"]
+        if None in times:
+            times = [now if time is None else time for time in times]
+            arrived = 0 if is_timed else now
+        columns: list[Sequence[Any]] = [times, [hostname] * table.count]
         for column in category.columns:
             values = table.values[column.name]
             if column.type.role is Role.STACK:
@@ -359,7 +362,7 @@ def _batch(reading: _BodyReading, now: int, key: str, *, leaf_first: bool) -> St
                 values = yield from _stack_ids(values, texts, used, leaf_first=leaf_first)
             columns.append(values)
         tables.append(TableRows(category, columns))
-    return Batch(_batch_key(hostname, key), tables, used)
+    return Batch(_batch_key(hostname, key), tables, used, arrived=arrived)
 
 
 def _stack_ids(

@@ -1,15 +1,17 @@
 """The rows of one request, and the answer once they are stored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
 from kscope.store.sums.grouping import summed_names
 
-# The key of a batch's memo in the answer that is stored; tables have other names.
+# The keys of a batch's memo, and of its arrivals, in the answer that is stored; tables have other
+# names.
 MEMO = "kscope memo"
+ARRIVED = "kscope arrived"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,16 @@ class Batch:
     """The rows of one request, of one host; stored whole or not at all. An empty key is no key.
 
     `memo` is stored with the key, for a sender that has to know later which rows these were.
+
+    `arrived` is the time, in microseconds, of those rows that came without a time; 0 if all have
+    one. A sender that comes again with the same body has another one.
     """
 
     key: bytes
     tables: Sequence[TableRows]
     stacks: Mapping[int, str] = field(default_factory=dict)
     memo: str = ""
+    arrived: int = 0
 
     @property
     def host(self) -> str:
@@ -61,6 +67,16 @@ class Batch:
 
     def __len__(self) -> int:
         return sum(map(len, self.tables))
+
+    def as_of(self, arrived: int) -> "Batch":
+        """Return the batch as if it had arrived at this time."""
+        if arrived == self.arrived or not self.arrived:
+            return self
+        tables = []
+        for rows in self.tables:
+            times = [arrived if time == self.arrived else time for time in rows.columns[0]]
+            tables.append(replace(rows, columns=[times, *rows.columns[1:]]))
+        return replace(self, tables=tables, arrived=arrived)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def _brought(batch: Batch, new: AbstractSet[Any], kind: TextKind) -> dict[Any, N
     """Return the new texts in the order of the rows."""
     found: dict[Any, None] = {}
     for rows in batch.tables:
-        for index in _places(rows, kind):
+        for index in limited_places(rows, kind):
             found.update((each, None) for each in dict.fromkeys(rows.columns[index]) if each in new)
     return found
 
@@ -102,7 +102,7 @@ def _replaced(batch: Batch, over: AbstractSet[Any], kind: TextKind, grant: Grant
     for rows in batch.tables:
         columns = list(rows.columns)
         changed: set[int] = set()
-        for index in _places(rows, kind):
+        for index in limited_places(rows, kind):
             values = columns[index]
             changed.update(place for place, value in enumerate(values) if value in over)
             columns[index] = [OVER[kind] if value in over else value for value in values]
@@ -111,7 +111,7 @@ def _replaced(batch: Batch, over: AbstractSet[Any], kind: TextKind, grant: Grant
     return replace(batch, tables=tables)
 
 
-def _places(rows: TableRows, kind: TextKind) -> Iterator[int]:
+def limited_places(rows: TableRows, kind: TextKind) -> Iterator[int]:
     """Return the columns of the kind. The name of the host is never replaced."""
     names = rows.names
     for index in rows.places(kind.storage):

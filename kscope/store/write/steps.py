@@ -12,7 +12,9 @@ attempt counts no more.
 
 A key that is begun and not done is in doubt. While its statements may still run, its sender hears
 that it should come again. Afterwards the rows that are there are looked for, and only the others
-are stored. All times are the engine's, which refuses rows that come late.
+are stored. Rows that came without a time have that of their arrival, which the note of the attempt
+has: when the batch comes again it is another one. All times of attempts are the engine's, which
+refuses rows that come late.
 
 Several commits may run side by side. Of one key only one does, see group_commit.py.
 
@@ -24,6 +26,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from kscope.generate.clickhouse.tables import (
     BEGUN,
@@ -54,6 +57,8 @@ from kscope.store.write.late_rows import LateSums, late_sums, sums_columns
 from kscope.store.write.transaction import (
     Transaction,
     answer_of,
+    arrivals_of,
+    begun_answer_of,
     by_table,
     counts_of,
     duplicate,
@@ -83,11 +88,25 @@ _NOTES = (
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The state of a key, its answer, and when it was begun (us)."""
+    """The state of a key, when it was begun last (us), its answer, and those of all attempts."""
 
     state: int
-    answer: str
     received: int
+    answer: str
+    attempts: Sequence[str]
+
+    @property
+    def arrivals(self) -> list[int]:
+        return sorted({each for answer in self.attempts for each in arrivals_of(answer)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """The part of the batch with this key that is left to store, and the rows that are there."""
+
+    key: bytes
+    batch: Batch
+    there: list[Found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +147,7 @@ class Steps(Transaction):
             fresh, ids = await self._texts(fresh)
             await self.remember(sum(map(len, fresh)))
         self._check(fresh, moment)
-        contended = await self._begin(fresh, moment)
+        contended = await self._begin(fresh, doubtful, moment)
         if contended:
             answers = [
                 # At different times, if both have left it.
@@ -140,17 +159,16 @@ class Steps(Transaction):
             fresh = [batch for batch in fresh if batch.key not in contended]
         found = await self._left(fresh, doubtful, ids)
         sums = LateSums()
-        for batch, rest, there in found:
-            for each in there:
-                await self._complete(batch.key, each, sums, moment)
-            late_sums(rest, ids, moment.closing, sums, self._schema.categories.__getitem__)
-            for piece in sums_of([rest]):
+        for rest in found:
+            for each in rest.there:
+                await self._complete(rest.key, each, sums, moment)
+            late_sums(rest.batch, ids, moment.closing, sums, self._schema.categories.__getitem__)
+            for piece in sums_of([rest.batch]):
                 tables = self._tables(piece.category.table, [piece])
                 closing = moment.closing(piece.category.table)
-                brought = Brought(batch.key, tables, piece.bucket, merged([piece], ids), closing)
-                await brought.add_to(sums, self._session, is_new=batch.key not in doubtful)
-        left = [rest for _, rest, _ in found]
-        await self._store_rows(left, ids, moment)
+                brought = Brought(rest.key, tables, piece.bucket, merged([piece], ids), closing)
+                await brought.add_to(sums, self._session, is_new=rest.key not in doubtful)
+        await self._store_rows([rest.batch for rest in found], ids, moment)
         await self._store_sums(sums, moment)
         await self._note_done(fresh, moment)
         return answers
@@ -159,9 +177,10 @@ class Steps(Transaction):
         """Return the keys that are noted, and the moment, in one statement: each takes a while."""
         tables = [*by_table(batches, with_sums=True)]
         ((now, rows, notes),) = await self._appending.as_appended(
-            f"SELECT {_NOW}, groupArray((batch, last, answered, since)), {_NOTES} FROM (SELECT"  # noqa: S608 - as above
-            " noted AS batch, max(state) AS last, argMax(stored, state) AS answered,"
-            f" max(begun) AS since FROM {_ATTEMPTS} GROUP BY noted)",
+            f"SELECT {_NOW}, groupArray((batch, last, since, answered, tries)), {_NOTES}"  # noqa: S608 - as above
+            " FROM (SELECT noted AS batch, max(state) AS last, max(begun) AS since,"
+            " argMax(stored, state) AS answered, groupUniqArray(stored) AS tries"
+            f" FROM {_ATTEMPTS} GROUP BY noted)",
             {
                 "keys": sorted({batch.key.hex() for batch in batches if batch.key}),
                 "names": list(map(category_note, tables)),
@@ -173,12 +192,12 @@ class Steps(Transaction):
 
     def _parted(
         self, batches: list[Batch], seen: Mapping[bytes, _Seen], now: int
-    ) -> tuple[list[Stored | StoreBusy], list[Batch], set[bytes]]:
-        """Return the answers, the batches to store, and the keys of those in doubt."""
+    ) -> tuple[list[Stored | StoreBusy], list[Batch], dict[bytes, list[int]]]:
+        """Return the answers, the batches to store, and for keys in doubt the arrivals before."""
         answers: list[Stored | StoreBusy] = []
         fresh: dict[bytes, Batch] = {}
         others: list[Batch] = []
-        doubtful: set[bytes] = set()
+        doubtful: dict[bytes, list[int]] = {}
         for batch in batches:
             known = seen.get(batch.key) if batch.key else None
             if known is not None and known.state == DONE:
@@ -192,10 +211,10 @@ class Steps(Transaction):
                 if left > 0:
                     answers.append(BatchInDoubt(left // _SECOND + 1))
                     continue
-                doubtful.add(batch.key)
+                doubtful[batch.key] = known.arrivals
             answers.append(Stored(counts_of(batch)))
             if batch.key:
-                fresh[batch.key] = batch
+                fresh[batch.key] = batch.as_of(min(doubtful.get(batch.key) or [batch.arrived]))
             else:
                 others.append(batch)
         return answers, [*fresh.values(), *others], doubtful
@@ -221,7 +240,9 @@ class Steps(Transaction):
                     retry_after=10,
                 )
 
-    async def _begin(self, batches: list[Batch], moment: _Moment) -> set[bytes]:
+    async def _begin(
+        self, batches: list[Batch], doubtful: Mapping[bytes, list[int]], moment: _Moment
+    ) -> set[bytes]:
         """Note the keys as begun; return those that another server has begun at the same time.
 
         This server leaves them to it: perhaps both do, and then the sender comes again.
@@ -229,7 +250,7 @@ class Steps(Transaction):
         keyed = [batch for batch in batches if batch.key]
         if not keyed:
             return set()
-        await self._note_state(keyed, BEGUN, moment)
+        await self._note_state(keyed, BEGUN, moment, doubtful)
         others = await self._appending.as_appended(
             f"SELECT DISTINCT noted FROM {_ATTEMPTS}"  # noqa: S608 - as above
             " WHERE attempt != {mine:Int64} AND begun > {since:Int64}",
@@ -244,12 +265,23 @@ class Steps(Transaction):
             await self._note_state(left, LEFT, moment)
         return contended
 
-    async def _note_state(self, keyed: list[Batch], state: int, moment: _Moment) -> None:
+    async def _note_state(
+        self,
+        keyed: list[Batch],
+        state: int,
+        moment: _Moment,
+        doubtful: Mapping[bytes, list[int]] = MappingProxyType({}),
+    ) -> None:
         count = len(keyed)
+        answers = (
+            [begun_answer_of(each, doubtful.get(each.key, ())) for each in keyed]
+            if state == BEGUN
+            else [*map(answer_of, keyed)]
+        )
         columns: Columns = {
             "key": [batch.key for batch in keyed],
             "received": [moment.now] * count,
-            "answer": [answer_of(batch) for batch in keyed],
+            "answer": answers,
             STATE: [state] * count,
             COMMIT: [self._commit] * count,
         }
@@ -260,25 +292,33 @@ class Steps(Transaction):
             await self._note_state(keyed, DONE, moment)
 
     async def _left(
-        self, batches: list[Batch], doubtful: set[bytes], ids: Mapping[str, int]
-    ) -> list[tuple[Batch, Batch, list[Found]]]:
-        """Return each batch, what is left of it to store, and what is there already."""
-        found: list[tuple[Batch, Batch, list[Found]]] = []
+        self, batches: list[Batch], doubtful: Mapping[bytes, list[int]], ids: Mapping[str, int]
+    ) -> list[_Rest]:
+        """Return what is left to store of each batch, and what is there of it already."""
+        found = []
         for batch in batches:
             if batch.key not in doubtful:
-                found.append((batch, batch, []))
+                found.append(_Rest(batch.key, batch, []))
                 continue
-            there, rest = [], []
-            for rows in batch.tables:
-                if rows.bucket:
-                    rest.append(rows)
-                    continue
-                tables = self._tables(rows.category.table, [rows])
-                each, missing = await found_rows(self._session, tables, rows, ids)
-                there.append(each)
-                rest.append(missing)
-            found.append((batch, replace(batch, tables=rest), there))
+            # Of two attempts at one time one has stored nothing, and it is not known which.
+            tries = [
+                await self._rest_of(batch.as_of(arrived), ids)
+                for arrived in doubtful[batch.key] or [batch.arrived]
+            ]
+            found.append(min(tries, key=lambda each: len(each.batch)))
         return found
+
+    async def _rest_of(self, batch: Batch, ids: Mapping[str, int]) -> _Rest:
+        there, rest = [], []
+        for rows in batch.tables:
+            if rows.bucket:
+                rest.append(rows)
+                continue
+            tables = self._tables(rows.category.table, [rows])
+            each, missing = await found_rows(self._session, tables, rows, ids)
+            there.append(each)
+            rest.append(missing)
+        return _Rest(batch.key, replace(batch, tables=rest), there)
 
     async def _complete(self, key: bytes, there: Found, sums: LateSums, moment: _Moment) -> None:
         """Add the sums of late rows that are there, unless they are there too."""
