@@ -253,7 +253,8 @@ def test_clickhouse_that_hangs(own: Node, tmp_path: Path, monkeypatch: pytest.Mo
                 server.get("/api/v1/rows/offcputime"),
             ):
                 assert answer.status_code == 503
-                assert "does not answer" in answer.json()["detail"]
+                # The second if housekeeping has the turn and hangs.
+                assert re.search("does not answer|takes long", answer.json()["detail"])
             assert server.get("/healthz").status_code == 200
         finally:
             own.resume()

@@ -25,7 +25,6 @@ from kscope.agent.host.libbcc import (
     load_bcc,
     map_names,
     map_problem,
-    unload,
 )
 from kscope.agent.rows.convert import merge
 from kscope.agent.rows.interval import Drained, Row
@@ -204,7 +203,7 @@ class BccEngine(KernelEngine):
         if self._stacks:
             self._stacks.close()
             self._stacks = None
-        unload(self._bpf)
+        self._bpf.cleanup()
 
     # ---- loading
 

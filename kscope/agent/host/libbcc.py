@@ -94,6 +94,11 @@ def unattached(text: str, flags: Sequence[str]) -> Any:
         def _trace_autoload(self) -> None:
             pass
 
+        def close(self) -> None:
+            """Free the program, as the end of `cleanup`: two at once may crash libbcc."""
+            with _compiling:
+                super().close()
+
         def load_func(self, name: bytes | str, kind: int, *rest: Any, **more: Any) -> Any:
             """Load a program; bcc itself cannot load one that calls functions."""
             text = name.decode() if isinstance(name, bytes) else name
@@ -109,12 +114,6 @@ def unattached(text: str, flags: Sequence[str]) -> Any:
             return self.funcs[text.encode()]
 
     return Unattached(text=text.encode(), cflags=[*flags, "-Wno-unused-function"])
-
-
-def unload(bpf: Any) -> None:
-    """Detach a program and free it. libbcc may crash if two threads do so at once."""
-    with _compiling:
-        bpf.cleanup()
 
 
 class RingBuffer:

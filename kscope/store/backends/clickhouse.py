@@ -5,15 +5,14 @@ import math
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
     Collection,
     Mapping,
     Sequence,
 )
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from clickhouse_connect.driver.client import Client
@@ -40,8 +39,6 @@ from kscope.store.backends.clickhouse_sql import bytes_of, dialect, settings_of,
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.backends.statements import Repeating
 from kscope.store.backends.turns import Turns
-
-Result = TypeVar("Result")
 
 READERS = 8
 _PING_SECONDS = 3
@@ -99,14 +96,17 @@ class ClickHouseBackend(Backend, Duties):
         # Questions, housekeeping, writers, a ping, and cancelling.
         self.clients = Clients(settings, READERS + 8)
         # A lease must be renewed while all other connections are busy.
-        self._of_leases = Clients(settings, 2)
-        session = ClickHouseSession(self._of_leases, self.dialect)
-        self.leases = Leases(session, lambda: not self.clients.is_left)
+        self._of_leases = Clients(settings, 4, ANSWER_SECONDS)
+        session = ClickHouseSession(self._of_leases, self.dialect, soon=True)
+        self.leases = Leases(session, self._unknown_ends)
         # That of the background work, while this server does it.
         self.lease: Lease | None = None
 
     def _session(self, *, soon: bool = False) -> "ClickHouseSession":
         return ClickHouseSession(self.clients, self.dialect, soon=soon)
+
+    def _unknown_ends(self) -> int:
+        return sum(each.unknown_ends for each in (self.clients, *self._replicas))
 
     async def open(self) -> None:
         with self.translating():
@@ -114,6 +114,7 @@ class ClickHouseBackend(Backend, Duties):
 
     async def close(self) -> None:
         await self._close_readers()
+        await self.clients.settle()
         if self.clients.idle:
             with suppress(*FAULTS):
                 await self.leases.be_gone()
@@ -136,7 +137,11 @@ class ClickHouseBackend(Backend, Duties):
     async def commit(self) -> AsyncIterator["ClickHouseSession"]:
         """Senders wait: neither a change that has the turn nor a statement may take longer."""
         with self.translating():
-            async with self._turns.together(ANSWER_SECONDS):
+            async with AsyncExitStack() as turn:
+                try:
+                    await turn.enter_async_context(self._turns.together(ANSWER_SECONDS))
+                except TimeoutError:
+                    raise StoreBusy("a change of the database takes long: send again", 5) from None
                 await self.leases.be_present()
                 yield self._session(soon=True)
 
@@ -220,21 +225,14 @@ class ClickHouseSession(AppendingSession):
         as_bytes: Collection[str] = (),
         settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> Sequence[Sequence[Any]]:
-        query_id = new_query_id()
-        chosen = {**_CHANGE, **settings, "query_id": query_id}
-        return await self._awaited(self._call(query, text, parameters, chosen, as_bytes), query_id)
-
-    async def _awaited(self, statement: Awaitable[Result], query_id: str) -> Result:
-        """Wait for a statement. The engine cancels it if its task ends before."""
-        try:
-            return await statement
-        except (asyncio.CancelledError, TimeoutError):
-            self.clients.cancel(query_id)
-            raise
+        named = new_query_id()
+        chosen = {**_CHANGE, **settings, "query_id": named}
+        return await self._call(query, text, parameters, chosen, as_bytes, query_id=named)
 
     async def as_appended(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
-        settings = {**_CHANGE, "final": 0}
-        return await self.clients.call_soon(query, text, parameters, settings)
+        named = new_query_id()
+        settings = {**_CHANGE, "final": 0, "query_id": named}
+        return await self.clients.call_soon(query, text, parameters, settings, query_id=named)
 
     async def relations(self) -> dict[str, Relation]:
         found = await super().relations()
@@ -257,12 +255,16 @@ class ClickHouseSession(AppendingSession):
 
     async def count(self, text: str, parameters: Any = None) -> int:
         """Run a statement; the server does not say how many rows it changes."""
-        await self._call(_change, text, parameters, _CHANGE)
+        named = new_query_id()
+        chosen = {**_CHANGE, "query_id": named}
+        await self._call(_change, text, parameters, chosen, query_id=named)
         return 0
 
     async def run_on_each(self, text: str) -> None:
         for clients in (*self._replicas, self.clients):
-            await clients.call(_change, text, None, _CHANGE)
+            named = new_query_id()
+            chosen = {**_CHANGE, "query_id": named}
+            await clients.call(_change, text, None, chosen, query_id=named)
 
     async def look_up(
         self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]], keys: Sequence[Any]
@@ -306,9 +308,7 @@ class ClickHouseSession(AppendingSession):
         preparer = self.dialect.identifier_preparer
         names = ", ".join(preparer.quote(name) for name in columns)
         insertion = f"INSERT INTO {preparer.format_table(table)} ({names}) {text}"
-        query_id = new_query_id()
-        chosen = {**_CHANGE, "query_id": query_id}
-        await self._awaited(self._call(_change, insertion, parameters, chosen), query_id)
+        await self.count(insertion, parameters)
 
     async def note_lease(self, row: Mapping[str, Any], token: str) -> None:
         """Store a row of a lease, unless another one with its token is there."""

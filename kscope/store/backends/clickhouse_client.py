@@ -4,7 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, TypeVarTuple, Unpack
@@ -28,6 +28,9 @@ Rows = Sequence[Sequence[Any]]
 
 _CONNECT_SECONDS = 5
 _CANCEL_SECONDS = 3
+# A server that hangs hangs at these, too.
+_MOST_KILLS = 3
+_KILL_TRIES, _KILL_PAUSE = 6, 0.5
 # A server that hangs keeps its connections open and says nothing. No commit takes as long, and no
 # question does beyond its deadline.
 ANSWER_SECONDS = 30
@@ -55,9 +58,12 @@ class Clients:
 
     settings: ClickHouse
     threads: int
+    # Seconds for an answer.
+    patience: float = _CHANGE_SECONDS
+    # Statements that ended for us before they did for the server: they may still run there.
+    unknown_ends: int = 0
     _threads: DaemonThreads = field(init=False)
     _client: Client | None = None
-    _left: "set[Future[Any]]" = field(default_factory=set)
     _kills: "set[Future[None]]" = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -72,41 +78,58 @@ class Clients:
     @property
     def idle(self) -> bool:
         """Whether no statement runs: one outlives the task that waits for it."""
-        return self._threads.idle
-
-    @property
-    def is_left(self) -> bool:
-        """Whether a statement runs that its task has left."""
-        return bool(self._left)
+        return not self._threads.running
 
     async def call(
-        self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments
+        self,
+        work: Callable[[Client, Unpack[Arguments]], Result],
+        *arguments: *Arguments,
+        query_id: str = "",
     ) -> Result:
-        """Run `work`, which may take as long as a change of a large table."""
+        """Run `work`, which may take as long as a change of a large table.
+
+        If its task ends before, the server cancels the statement with this id.
+        """
         running = self.start(work, *arguments)
         try:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
-            self._left.add(running)
-            running.add_done_callback(self._left.discard)
+            # If it waits for a thread, it never begins.
+            if not running.done():
+                self.unknown_ends += 1
+                self._cancel(running, query_id)
+            raise
+        except FAULTS as error:
+            # An error of the server has a code; else the connection broke.
+            self.unknown_ends += getattr(error, "code", None) is None
             raise
 
     async def call_soon(
-        self, work: Callable[[Client, Unpack[Arguments]], Result], *arguments: *Arguments
+        self,
+        work: Callable[[Client, Unpack[Arguments]], Result],
+        *arguments: *Arguments,
+        query_id: str = "",
     ) -> Result:
         """Run `work`. Raises TimeoutError if a server that hangs does not answer."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            return await self.call(work, *arguments)
+            return await self.call(work, *arguments, query_id=query_id)
 
-    def cancel(self, query_id: str) -> None:
-        """Let the server cancel a statement, without waiting for it."""
-        kill_it = self.start(kill, query_id)
-        self._kills.add(kill_it)
-        kill_it.add_done_callback(self._kills.discard)
+    def _cancel(self, running: "Future[Any]", query_id: str) -> None:
+        if query_id and len(self._kills) < _MOST_KILLS:
+            killing = self.start(_kill_running, running, query_id)
+            self._kills.add(killing)
+            killing.add_done_callback(self._kills.discard)
+
+    async def settle(self) -> None:
+        """Wait a little for statements whose tasks have ended, and for what cancels them."""
+        running = [asyncio.wrap_future(each) for each in self._threads.running]
+        if running:
+            await asyncio.wait(running, timeout=_CANCEL_SECONDS)
+        for each in running:
+            # Nothing waits for its error, which asyncio would log.
+            _ = each.cancel() or each.cancelled() or each.exception()
 
     async def close(self) -> None:
-        if self._kills:
-            await asyncio.wait([*map(asyncio.wrap_future, self._kills)], timeout=_CANCEL_SECONDS)
         self._threads.close()
         client, self._client = self._client, None
         if client is not None:
@@ -133,7 +156,7 @@ class Clients:
             database=chosen.database,
             interface="https" if chosen.secure else "http",
             connect_timeout=_CONNECT_SECONDS,
-            send_receive_timeout=_CHANGE_SECONDS,
+            send_receive_timeout=self.patience,
             autogenerate_session_id=False,
             query_retries=0,
             client_name="kscope",
@@ -197,6 +220,14 @@ def histogram_text(slots: Mapping[int, int]) -> str:
 
 def new_query_id() -> str:
     return f"kscope-{uuid.uuid4().hex}"
+
+
+def _kill_running(client: Client, running: "Future[Any]", query_id: str) -> None:
+    """Cancel a statement, again if it had not begun yet."""
+    for _ in range(_KILL_TRIES):
+        kill(client, query_id)
+        if wait([running], _KILL_PAUSE).done:
+            return
 
 
 def kill(client: Client, query_id: str) -> None:

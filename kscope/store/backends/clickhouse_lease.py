@@ -50,8 +50,8 @@ class Leases:
     """The leases of one server, by a name that no other has."""
 
     session: _Session
-    # Whether no statement of a work runs any more that was left before its end.
-    all_ended: Callable[[], bool]
+    # Returns how many statements of this server may have gone on without it.
+    unknown_ends: Callable[[], int]
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
     # When this server last said that it stores rows.
     _noted: float = -math.inf
@@ -62,6 +62,7 @@ class Leases:
 
         It is given back, unless a statement of this server may still run: then its slot ends.
         """
+        before = self.unknown_ends()
         lease = await self._wait_for(work, patience)
         if lease is None:
             yield None
@@ -72,7 +73,7 @@ class Leases:
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
-            if self.all_ended():
+            if self.unknown_ends() == before:
                 await self._release(lease)
 
     async def be_present(self) -> None:

@@ -23,9 +23,9 @@ class DaemonThreads:
     _running: "set[Future[Any]]" = field(default_factory=set)
 
     @property
-    def idle(self) -> bool:
-        """Whether no call runs: one outlives the task that waits for it."""
-        return not self._running
+    def running(self) -> "list[Future[Any]]":
+        """The calls that run or wait for a thread: one outlives the task that waits for it."""
+        return list(self._running)
 
     def submit(self, work: Callable[[], Result]) -> "Future[Result]":
         future: Future[Result] = Future()

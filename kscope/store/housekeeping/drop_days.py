@@ -34,18 +34,23 @@ async def _remove(store: Store, table: sa.Table, time: sa.Column[int], before: i
     if not removed:
         return 0
     async with store.backend.transaction() as session:
-        quote = session.dialect.identifier_preparer
-        name, column = quote.format_table(table), quote.format_column(time)
-        for partition, is_old in await _partitions(session, time, before):
-            if is_old:
-                await session.run(f"ALTER TABLE {name} DROP PARTITION ID '{partition}'")
-            else:
-                # By its partition: else the engine writes all parts of the table again.
-                await session.run(
-                    f"DELETE FROM {name} IN PARTITION ID '{partition}'"  # noqa: S608 - our names
-                    f" WHERE {column} < {before:d}"
-                )
+        await _remove_parts(session, time, before)
     return removed
+
+
+async def _remove_parts(session: Session, time: sa.Column[int], before: int) -> None:
+    """Remove whole partitions, and the old rows of others."""
+    quote = session.dialect.identifier_preparer
+    table, column = quote.format_table(time.table), quote.format_column(time)
+    for partition, is_old in await _partitions(session, time, before):
+        if is_old:
+            await session.run(f"ALTER TABLE {table} DROP PARTITION ID '{partition}'")
+        else:
+            # By its partition: else the engine writes all parts of the table again.
+            await session.run(
+                f"DELETE FROM {table} IN PARTITION ID '{partition}'"  # noqa: S608 - our names
+                f" WHERE {column} < {before:d}"
+            )
 
 
 async def _partitions(
