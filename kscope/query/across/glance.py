@@ -83,6 +83,11 @@ class Glance:
         return found
 
     @cached_property
+    def heard_at_all(self) -> list[bool]:
+        """The earlier windows in which any host is heard, the newest first."""
+        return [any(window) for window in zip_longest(*self.heard.values(), fillvalue=False)]
+
+    @cached_property
     def whole(self) -> int:
         """How many steps have ended before the newest row: the next may not be whole yet."""
         newest = max(self.last.values(), default=self.asked.range.end)
@@ -133,8 +138,7 @@ class Glance:
         category, unit = asked.category, found.unit
         values = found.values or [0.0] * self.grid.count
         first, stop = self._first(), self.whole
-        heard = [any(window) for window in zip_longest(*self.heard.values(), fillvalue=False)]
-        usual = usual_of(values[first:stop], _known(found.earlier, heard))
+        usual = usual_of(values[first:stop], _known(found.earlier, self.heard_at_all))
         now = values[stop - 1] if 0 < stop <= len(values) else 0.0
         total = sum(values) / len(values) if values else 0.0
         return TableOverview(

@@ -1,7 +1,8 @@
 """The range asked about, and the earlier windows of about its length that say what is usual."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -146,31 +147,57 @@ async def looks_of(
 
 async def oldest_of(reader: Reader, category: Category) -> int | None:
     """Return the time from which on there are rows or sums; None if there are none."""
-    ends = await ends_of(reader, category)
-    return ends[0] if ends else None
+    levels = await _levels_of(reader, category)
+    (firsts,) = await _times_of(reader, levels, sa.func.min)
+    return _oldest(levels, firsts)
 
 
 async def ends_of(reader: Reader, category: Category) -> tuple[int, int] | None:
     """Return the times of the oldest and the newest row or sum; None if there are none."""
-    levels: list[tuple[str, int, sa.Table]] = []
+    levels = await _levels_of(reader, category)
+    firsts, lasts = await _times_of(reader, levels, sa.func.min, sa.func.max)
+    oldest = _oldest(levels, firsts)
+    return None if oldest is None else (oldest, max(int(e) for e in lasts if e is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The rows of one table, or its sums of so many seconds."""
+
+    name: str
+    bucket: int
+    table: sa.Table
+
+
+async def _levels_of(reader: Reader, category: Category) -> list[_Level]:
+    """Return the levels of each table of a category, the finest first."""
+    levels: list[_Level] = []
     for name in union.tables_of(category):
         tables, progress = reader.schema.categories[name], await reader.progress(name)
         sums = {each.rollup.bucket: each.table for each in tables.rollups}
-        levels += [(name, 0, tables.rows)]
-        levels += [(name, bucket, sums[bucket]) for bucket in sorted(sums) if bucket in progress]
-    ends = (sa.func.min, sa.func.max)
-    found = [sa.select(end(t.c.time)).scalar_subquery() for _, _, t in levels for end in ends]
+        levels.append(_Level(name, 0, tables.rows))
+        levels += [_Level(name, each, sums[each]) for each in sorted(sums) if each in progress]
+    return levels
+
+
+async def _times_of(
+    reader: Reader, levels: Sequence[_Level], *ends: Callable[[Any], Any]
+) -> list[Sequence[Any]]:
+    """Return for each of the ends the times of the levels, None of an empty one."""
+    columns = [(end, each.table.c.time) for end in ends for each in levels]
+    found = [sa.select(end(time)).scalar_subquery() for end, time in columns]
     (times,) = await reader.fetch(sa.select(*found))
-    firsts: dict[str, int] = {}
-    lasts: list[int] = []
-    for (name, bucket, _), first, last in zip(levels, times[::2], times[1::2], strict=True):
-        if first is None:
-            continue
-        lasts.append(int(last))
-        # A sum has the time at which its bucket begins: a day's may be hours before its first row.
-        if name not in firsts or first + bucket * SECOND <= firsts[name]:
-            firsts[name] = int(first)
-    return (min(firsts.values()), max(lasts)) if lasts else None
+    return [times[start : start + len(levels)] for start in range(0, len(times), len(levels))]
+
+
+def _oldest(levels: Sequence[_Level], firsts: Sequence[Any]) -> int | None:
+    """A sum has the time at which its bucket begins: a day's may be hours before its first row."""
+    oldest: dict[str, int] = {}
+    for level, first in zip(levels, firsts, strict=True):
+        known = oldest.get(level.name)
+        if first is not None and (known is None or first + level.bucket * SECOND <= known):
+            oldest[level.name] = int(first)
+    return min(oldest.values(), default=None)
 
 
 def buckets_of(reader: Reader, scope: Scope, needs: Collection[Column]) -> list[int]:

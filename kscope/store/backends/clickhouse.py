@@ -5,12 +5,14 @@ import math
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Awaitable,
+    Callable,
     Collection,
     Mapping,
     Sequence,
 )
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +29,7 @@ from kscope.store.backends.base import BACKGROUND_SECONDS, Backend, ReadSession,
 from kscope.store.backends.clickhouse_client import (
     ANSWER_SECONDS,
     Clients,
+    Rows,
     insert,
     kill,
     new_query_id,
@@ -36,6 +39,7 @@ from kscope.store.backends.clickhouse_columns import kinds_of, stored_columns
 from kscope.store.backends.clickhouse_errors import FAULTS, server, translated
 from kscope.store.backends.clickhouse_lease import Lease, Leases
 from kscope.store.backends.clickhouse_sql import bytes_of, dialect, settings_of, statement_of
+from kscope.store.backends.daemon_threads import settled
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.backends.statements import Repeating
 from kscope.store.backends.turns import Turns
@@ -137,11 +141,7 @@ class ClickHouseBackend(Backend, Duties):
     async def commit(self) -> AsyncIterator["ClickHouseSession"]:
         """Senders wait: neither a change that has the turn nor a statement may take longer."""
         with self.translating():
-            async with AsyncExitStack() as turn:
-                try:
-                    await turn.enter_async_context(self._turns.together(ANSWER_SECONDS))
-                except TimeoutError:
-                    raise StoreBusy("a change of the database takes long: send again", 5) from None
+            async with self._turns.together(ANSWER_SECONDS):
                 await self.leases.be_present()
                 yield self._session(soon=True)
 
@@ -225,14 +225,13 @@ class ClickHouseSession(AppendingSession):
         as_bytes: Collection[str] = (),
         settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> Sequence[Sequence[Any]]:
-        named = new_query_id()
-        chosen = {**_CHANGE, **settings, "query_id": named}
-        return await self._call(query, text, parameters, chosen, as_bytes, query_id=named)
+        found: Rows = await _named(self._call, query, text, parameters, settings, as_bytes)
+        return found
 
     async def as_appended(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
-        named = new_query_id()
-        settings = {**_CHANGE, "final": 0, "query_id": named}
-        return await self.clients.call_soon(query, text, parameters, settings, query_id=named)
+        call = self.clients.call_soon
+        found: Rows = await _named(call, query, text, parameters, {"final": 0})
+        return found
 
     async def relations(self) -> dict[str, Relation]:
         found = await super().relations()
@@ -255,16 +254,12 @@ class ClickHouseSession(AppendingSession):
 
     async def count(self, text: str, parameters: Any = None) -> int:
         """Run a statement; the server does not say how many rows it changes."""
-        named = new_query_id()
-        chosen = {**_CHANGE, "query_id": named}
-        await self._call(_change, text, parameters, chosen, query_id=named)
+        await _named(self._call, _change, text, parameters)
         return 0
 
     async def run_on_each(self, text: str) -> None:
         for clients in (*self._replicas, self.clients):
-            named = new_query_id()
-            chosen = {**_CHANGE, "query_id": named}
-            await clients.call(_change, text, None, chosen, query_id=named)
+            await _named(clients.call, _change, text, None)
 
     async def look_up(
         self, key: sa.Column[Any], columns: Sequence[sa.Column[Any]], keys: Sequence[Any]
@@ -381,13 +376,24 @@ class ClickHouseReader(ClickHouseSession, ReadSession):
 
     async def settle(self) -> None:
         if self._running is not None:
-            ended = asyncio.wrap_future(self._running)
-            await asyncio.wait([ended], timeout=ANSWER_SECONDS)
-            # No question waits for its error any more, which asyncio would log.
-            _ = ended.cancel() or ended.cancelled() or ended.exception()
+            await settled([self._running], ANSWER_SECONDS)
 
     async def give_back(self) -> None:
         return
+
+
+async def _named(
+    call: Callable[..., Awaitable[Any]],
+    work: Callable[..., Any],
+    text: str,
+    parameters: Any,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    *rest: Any,
+) -> Any:
+    """Run a statement under an id, by which the server cancels it if its task ends before."""
+    query_id = new_query_id()
+    chosen = {**_CHANGE, **settings, "query_id": query_id}
+    return await call(work, text, parameters, chosen, *rest, query_id=query_id)
 
 
 def _change(client: Client, text: str, parameters: Any, settings: Mapping[str, Any]) -> None:

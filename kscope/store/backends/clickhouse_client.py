@@ -16,7 +16,7 @@ from clickhouse_connect.driver.query import QueryResult
 
 from kscope.config import ClickHouse
 from kscope.store.backends.clickhouse_errors import FAULTS
-from kscope.store.backends.daemon_threads import DaemonThreads
+from kscope.store.backends.daemon_threads import DaemonThreads, settled
 
 # They repeat each error at length, with the address of the statement; the store tells it once.
 for _name in ("clickhouse_connect", "urllib3.connectionpool"):
@@ -122,12 +122,7 @@ class Clients:
 
     async def settle(self) -> None:
         """Wait a little for statements whose tasks have ended, and for what cancels them."""
-        running = [asyncio.wrap_future(each) for each in self._threads.running]
-        if running:
-            await asyncio.wait(running, timeout=_CANCEL_SECONDS)
-        for each in running:
-            # Nothing waits for its error, which asyncio would log.
-            _ = each.cancel() or each.cancelled() or each.exception()
+        await settled(self._threads.running, _CANCEL_SECONDS)
 
     async def close(self) -> None:
         self._threads.close()

@@ -1,6 +1,7 @@
 """Threads for calls that may never return: they do not keep the program from ending."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -46,6 +47,16 @@ class DaemonThreads:
         while (next_one := self._waiting.get()) is not None:
             _run(*next_one)
             self._idle.release()
+
+
+async def settled(calls: "Iterable[Future[Any]]", seconds: float) -> None:
+    """Wait for the end of calls, whatever it is, but not longer."""
+    ends = [asyncio.wrap_future(each) for each in calls]
+    if ends:
+        await asyncio.wait(ends, timeout=seconds)
+    for each in ends:
+        # No task waits for its error any more, which asyncio would log.
+        _ = each.cancel() or each.cancelled() or each.exception()
 
 
 def _run(future: "Future[Any]", work: Callable[[], Any]) -> None:

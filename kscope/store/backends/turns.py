@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from kscope.store.backends.errors import StoreBusy
+
 
 @dataclass(eq=False)
 class Turns:
@@ -16,9 +18,12 @@ class Turns:
 
     @asynccontextmanager
     async def together(self, patience: float) -> AsyncIterator[None]:
-        """Raises TimeoutError if what others do alone takes longer than `patience` in seconds."""
-        async with asyncio.timeout(patience), self._door:
-            self._together += 1
+        """Raises StoreBusy if what others do alone takes longer than `patience` in seconds."""
+        try:
+            async with asyncio.timeout(patience), self._door:
+                self._together += 1
+        except TimeoutError:
+            raise StoreBusy("a change of the database takes long: send again", 5) from None
         try:
             yield
         finally:
