@@ -33,7 +33,7 @@ from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import REST, heaviest
 from kscope.query.scan.labels import frames, labels
 from kscope.query.scan.measures import ROWS, events_of, total_of
-from kscope.query.scan.read import merger, summed
+from kscope.query.scan.read import Groups, merger, summed
 from kscope.query.scan.same_stacks import same_stacks
 from kscope.query.scan.scan import columns, scan_of
 from kscope.store.backends.deadline import Deadline
@@ -182,9 +182,7 @@ async def _label_shares(reader: Reader, asked: Asked, value: Value) -> dict[str,
     }
 
 
-def _with_rests(
-    found: dict[tuple[Any, ...], list[Any]], whole: dict[tuple[Any, ...], list[Any]]
-) -> dict[tuple[Any, ...], list[Any]]:
+def _with_rests(found: Groups, whole: Groups) -> Groups:
     """Add the part of each host's sums that is left out, under the stack None."""
     rests = {(host, None): sums for (host,), sums in whole.items()}
     for (host, _), sums in found.items():

@@ -232,7 +232,7 @@ def _began(segment: Segment) -> sa.ColumnElement[Any]:
     return sa.func.min(columns.time - columns.elapsed if "elapsed" in columns else columns.time)
 
 
-async def _by_host(scan: Scan, measures: Sequence[Measure]) -> dict[str, list[Any]]:
+async def _by_host(scan: Scan, measures: Sequence[Measure]) -> dict[str, Sequence[Any]]:
     found = await summed(scan, columns(HOSTNAME), measures)
     names = await labels(scan.reader, HOSTNAME, {key for (key,) in found})
     return {names[key]: sums for (key,), sums in found.items()}

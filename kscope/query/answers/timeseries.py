@@ -1,6 +1,6 @@
 """A value over time: one series per group, the largest groups and the rest."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -158,14 +158,19 @@ async def _measured(
 
 
 def _with_rest(found: Aggregated, n: int) -> tuple[list[Any], Aggregated]:
-    totals: Counter[Any] = Counter()
+    totals: defaultdict[Any, Any] = defaultdict(int)
     for (_, group), value in found.values.items():
         totals[group] += value
     shown = _largest(totals, n)
     own = set(shown)
-    values: Counter[tuple[Any, ...]] = Counter()
+    values: dict[tuple[Any, ...], Any] = {}
+    rest: defaultdict[int, Any] = defaultdict(int)
     for (step, group), value in found.values.items():
-        values[(step, group, _OWN) if group in own else (step, None, _REST)] += value
+        if group in own:
+            values[step, group, _OWN] = value
+        else:
+            rest[step] += value
+    values.update({(step, None, _REST): value for step, value in rest.items()})
     return shown, Aggregated(values, {(): found.total_rows})
 
 

@@ -42,7 +42,9 @@ _QUANTILE_SLOTS = 64
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """`measures` are queried from the database; `finish` returns their one number."""
+    """`measures` are queried from the database; `finish` returns their one number, of these and
+    more that follow.
+    """
 
     name: str
     measures: tuple[Callable[[Value], Measure], ...]
@@ -53,7 +55,7 @@ class Aggregate:
 
 
 def _mean(found: Sequence[Any]) -> float | None:
-    total, events = found
+    total, events, *_ = found
     return total / events if events else None
 
 
@@ -116,7 +118,7 @@ async def ranked(scan: Scan, by: Sequence[Column], value: Value, name: str, *, n
         return await consumed(lambda *_: _ranked_here(found, n), *large)
     measures = (*(of(value) for of in chosen.measures), ROWS)
     most = await same.heaviest(columns(*by), measures, n, by_mean=chosen.by_mean)
-    shown = [(key, chosen.finish(found[:-1]), found[-1]) for key, found in most.groups.items()]
+    shown = [(key, chosen.finish(found), found[-1]) for key, found in most.groups.items()]
     shown.sort(key=_order)
     total = (most.totals[0] or 0) if adds(name) else None
     return Ranked(shown, total, most.totals[-1] or 0, most.count)
@@ -160,7 +162,7 @@ async def aggregated(
 
 def _finished(chosen: Aggregate, found: Mapping[tuple[Any, ...], Sequence[Any]]) -> Aggregated:
     return Aggregated(
-        {key: chosen.finish(measured[:-1]) for key, measured in found.items()},
+        {key: chosen.finish(measured) for key, measured in found.items()},
         {key: measured[-1] for key, measured in found.items()},
     )
 

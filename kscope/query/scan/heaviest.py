@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from kscope.query.scan.freed_memory import consumed, discard
 from kscope.query.scan.measures import Expressions, Measure
-from kscope.query.scan.read import TooManyGroups, grouped, summed
+from kscope.query.scan.read import Groups, TooManyGroups, grouped, summed
 from kscope.query.scan.scan import Scan
 from kscope.query.sql.expressions import as_double, as_text
 
@@ -27,7 +27,7 @@ RANKED_HERE = 20_000
 class Heaviest:
     """Key -> measures of the heaviest groups, in no order; the measures of all; their number."""
 
-    groups: dict[tuple[Any, ...], list[Any]]
+    groups: Groups
     totals: list[Any]
     count: int
 
@@ -69,9 +69,7 @@ def in_line(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple([(part is not None, part) for part in key])
 
 
-def heaviest_of(
-    found: dict[tuple[Any, ...], list[Any]], measures: Sequence[Measure], n: int, *, by_mean: bool
-) -> Heaviest:
+def heaviest_of(found: Groups, measures: Sequence[Measure], n: int, *, by_mean: bool) -> Heaviest:
     """Return the heaviest of groups that are in memory."""
 
     def order(key: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -92,7 +90,7 @@ def _found(rows: Sequence[Sequence[Any]], many: int) -> Heaviest:
     if not rows:
         return Heaviest({}, [0] * many, 0)
     width = len(rows[0]) - 2 * many - 1
-    groups = {tuple(map(as_text, row[:width])): [*row[width : width + many]] for row in rows}
+    groups: Groups = {tuple(map(as_text, row[:width])): row[width : width + many] for row in rows}
     return Heaviest(groups, [*rows[0][-many:]], int(rows[0][-1 - many]))
 
 

@@ -19,7 +19,9 @@ from kscope.store.reader import Reader
 from kscope.store.schema.progress import SECOND
 from kscope.store.sums.planner import Segment
 
-Merge = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
+Merge = Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
+# Key -> measures.
+Groups = dict[tuple[Any, ...], Sequence[Any]]
 
 # The groups of an answer are kept in memory: this number takes some hundred megabytes.
 MOST_GROUPS = 200_000
@@ -44,8 +46,8 @@ async def summed(
     keys: Expressions,
     measures: Sequence[Measure],
     most: int | None = None,
-) -> dict[tuple[Any, ...], list[Any]]:
-    """Return key -> measures over all segments; a measure without values is None.
+) -> Groups:
+    """Return the groups over all segments; a measure without values is None.
 
     Raise TooManyGroups if there are more keys than `most`, or than an answer may have.
     """
@@ -141,19 +143,17 @@ def grouped(
     return statement.group_by(*by).execution_options(**{GROUPS_ALONE: True}) if by else statement
 
 
-def _merged(
-    answers: Sequence[Sequence[Sequence[Any]]], measures: int, merge: Merge
-) -> dict[tuple[Any, ...], list[Any]]:
-    merged: dict[tuple[Any, ...], list[Any]] = {}
+def _merged(answers: Sequence[Sequence[Sequence[Any]]], measures: int, merge: Merge) -> Groups:
+    merged: Groups = {}
     for answer in filter(None, answers):
         width = len(answer[0]) - measures
         keys = _keys(answer, width)
         if not merged:  # no key comes twice in one answer
-            merged = {key: [*row[width:]] for key, row in zip(keys, answer, strict=True)}
+            merged = {key: row[width:] for key, row in zip(keys, answer, strict=True)}
             continue
         for key, row in zip(keys, answer, strict=True):
             before = merged.get(key)
-            merged[key] = [*row[width:]] if before is None else merge(before, row[width:])
+            merged[key] = row[width:] if before is None else merge(before, row[width:])
     return merged
 
 
