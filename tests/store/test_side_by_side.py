@@ -10,13 +10,14 @@ import sqlalchemy as sa
 
 from kscope.store.backends import clickhouse as backend
 from kscope.store.backends import clickhouse_client
-from kscope.store.backends.clickhouse import ClickHouseSession
+from kscope.store.backends.clickhouse import ClickHouseBackend, ClickHouseSession
 from kscope.store.backends.errors import StoreAway, StoreBusy
 from kscope.store.write import group_commit
 from tests.databases import ClickHouseDatabase
 from tests.store.opened import batch, category, opened
 
 if TYPE_CHECKING:
+    from kscope.store.store import Store
     from tests.clickhouse import Node
 
 pytestmark = pytest.mark.clickhouse
@@ -76,6 +77,37 @@ def test_no_sender_waits_for_a_change_that_hangs(
             assert not stored.duplicate
 
     asyncio.run(check())
+
+
+def test_a_statement_that_is_lost_may_store_rows_later(
+    clickhouse: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither this server sums then, nor another one once this one has stopped."""
+    database = ClickHouseDatabase(clickhouse, clickhouse.new_database())
+
+    async def check() -> None:
+        async with opened(database, WAITS) as other:
+            async with opened(database, WAITS) as store:
+                await store.writer.write(batch(WAITS, [ROW], b"1" * 16))
+                assert not await may_come(store)
+                assert await may_come(other)
+            assert not await may_come(other)
+            async with opened(database, WAITS) as store:
+                await store.writer.write(batch(WAITS, [ROW], b"2" * 16))
+                with monkeypatch.context() as patched:
+                    patched.setattr(clickhouse_client, "ANSWER_SECONDS", 0.5)
+                    with pytest.raises(StoreAway):
+                        async with store.backend.commit() as session:
+                            await session.fetch(sa.select(sa.text("sleep(2)")))
+                assert await may_come(store)
+            assert await may_come(other)
+
+    asyncio.run(check())
+
+
+async def may_come(store: Store) -> bool:
+    assert isinstance(store.backend, ClickHouseBackend)
+    return await store.backend.rows_may_come()
 
 
 def test_no_statement_of_a_commit_waits_for_long(

@@ -21,7 +21,13 @@ from kscope.store.schema.interning import text_hash
 from kscope.store.sums.functions import total, weight
 from kscope.store.write import group_commit, steps
 from kscope.store.write.batch import Batch, Stored
-from kscope.store.write.cardinality import OVER_STRINGS, NewTextLimits, NewTexts
+from kscope.store.write.cardinality import (
+    OVER_STACKS,
+    OVER_STRINGS,
+    NewTextLimits,
+    NewTexts,
+)
+from kscope.store.write.form import Form, in_form
 from tests.databases import ClickHouseDatabase
 from tests.store.opened import WAITS, batch, category, opened, opened_store
 
@@ -125,7 +131,8 @@ async def as_sent(store: Store, batches: list[Batch]) -> list[Batch]:
         if time % 60_000_000:
             arrivals.setdefault(number, set()).add(time)
     assert all(len(times) == 1 for times in arrivals.values()), arrivals
-    return [each.as_of(min(arrivals.get(number, {0}))) for number, each in enumerate(batches)]
+    found = {number: Form(min(times)) for number, times in arrivals.items()}
+    return [in_form(each, found.get(number, Form())) for number, each in enumerate(batches)]
 
 
 def as_stored(batches: list[Batch], ids: dict[str, int]) -> Counter[tuple[Any, ...]]:
@@ -192,7 +199,7 @@ async def write(world: World, group: list[Batch]) -> list[Batch]:
         server = await world.server()
     except (DiedError, StoreError):
         return []
-    arriving = [each.as_of(some_time(world.chance) + 1) for each in group]
+    arriving = [in_form(each, Form(some_time(world.chance) + 1)) for each in group]
     writes = [asyncio.ensure_future(server.writer.write(each)) for each in arriving]
     if world.is_deadly and world.chance.random() < 0.05:
         await world.kill_the_engine()
@@ -312,48 +319,99 @@ def test_no_death_loses_or_doubles_a_row(deadly: World, short_waits: None) -> No
     assert {"engine", "before kscope_batch", "after kscope_rows_waits"} <= deadly.deaths.keys()
 
 
+def dying(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
+    """Let a server die before it stores rows of a table."""
+    append = ClickHouseSession.append
+
+    async def appending(self: Any, into: sa.Table, *rest: Any) -> None:
+        if into.name == table:
+            raise DiedError(table)
+        await append(self, into, *rest)
+
+    monkeypatch.setattr(ClickHouseSession, "append", appending)
+
+
+async def sent_until_stored(store: Store, sent: Batch) -> Stored:
+    while True:
+        try:
+            return await store.writer.write(sent)
+        except BatchInDoubt:
+            await asyncio.sleep(0.5)
+
+
+def of_texts(texts: list[tuple[str, str, int]], key: bytes) -> Batch:
+    """Rows of one host and time."""
+    rows = [[START, "h", process, pid, f"main;{stack}", 5, ""] for process, stack, pid in texts]
+    return batch(SUMMED, rows, bytes(15) + key)
+
+
+@pytest.mark.parametrize("died", ["before its rows", "after its rows"])
 def test_a_retry_may_bring_texts_that_were_beyond_the_limit(
     clickhouse_database: ClickHouseDatabase,
     monkeypatch: pytest.MonkeyPatch,
     short_waits: None,  # noqa: ARG001
+    died: str,
 ) -> None:
-    """An attempt has stored the limit's texts in place of them: these rows are there too."""
-    append = ClickHouseSession.append
+    """An attempt has stored the limit's texts in place of them, and they stay, if it has.
 
-    async def dying(self: Any, table: sa.Table, *rest: Any) -> None:
-        await append(self, table, *rest)
-        if table.name == "kscope_rows_waits":
-            raise DiedError(table.name)
-
-    times = [START, START, START + 1, START + 1, START + 2]
-    texts = [("p", "a"), ("q", "b"), ("p", "b"), ("q", "a"), ("q", "b")]
-    rows = [
-        [time, "h", process, 1, f"main;{stack}", 5, ""]
-        for time, (process, stack) in zip(times, texts, strict=True)
-    ]
-    sent = batch(SUMMED, [*rows, rows[1], rows[4]], bytes(15) + b"1")
+    Rows of another batch may be alike then.
+    """
+    other = of_texts([("p", "known", 1), ("p", "x", 1), ("p", "y", 1)], b"0")
+    sent = of_texts(
+        [("p", "a", 1), ("q", "b", 1), ("q", "c", 2), ("q", "d", 3), ("q", "b", 1)], b"1"
+    )
 
     async def check() -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(ClickHouseSession, "append", dying)
             async with opened(clickhouse_database, SUMMED) as store:
-                # "h", "p" and "main;a" are within them.
+                # "h", "p" and "main;known" are within them.
                 store.writer.limits = NewTextLimits(NewTexts(1), NewTexts(1))
+                await store.writer.write(other)
+                if died == "before its rows":
+                    dying(patched, "kscope_rows_waits")
+                else:
+                    patched.setattr(steps.Steps, "_note_done", dead)
                 with pytest.raises(StoreError):
                     await store.writer.write(sent)
         async with opened(clickhouse_database, SUMMED) as store:
-            while True:
-                try:
-                    stored = await store.writer.write(sent)
-                except BatchInDoubt:
-                    await asyncio.sleep(0.5)
-                else:
-                    break
-            assert not stored.duplicate
+            assert not (await sent_until_stored(store, sent)).duplicate
             found = await rows_of(store)
-            assert sum(found.values()) == len(sent)
-            over = text_hash(OVER_STRINGS)
-            assert sum(count for row, count in found.items() if row[2] == over) == 5
+            assert sum(found.values()) == len(other) + len(sent)
+            stacks, processes = text_hash(OVER_STACKS), text_hash(OVER_STRINGS)
+            over = Counter(
+                {
+                    which: sum(found[row] for row in found if row[place] == text)
+                    for which, place, text in (("stack", 4, stacks), ("process", 2, processes))
+                }
+            )
+            assert over == {"stack": 2 + 5, "process": 4}
+
+    asyncio.run(check())
+
+
+async def dead(*_: Any) -> None:
+    raise DiedError
+
+
+def test_rows_that_are_alike_in_another_batch_are_not_taken_for_those_of_this_one(
+    clickhouse_database: ClickHouseDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    short_waits: None,  # noqa: ARG001
+) -> None:
+    """Rows of a day are stored whole or not at all, and one of them is not there."""
+    first = of_texts([("p", "a", 1), ("p", "a", 1), ("p", "b", 1)], b"0")
+    second = of_texts([("p", "a", 1), ("p", "c", 1)], b"1")
+
+    async def check() -> None:
+        with monkeypatch.context() as patched:
+            async with opened(clickhouse_database, SUMMED) as store:
+                await store.writer.write(first)
+                dying(patched, "kscope_rows_waits")
+                with pytest.raises(StoreError):
+                    await store.writer.write(second)
+        async with opened(clickhouse_database, SUMMED) as store:
+            assert not (await sent_until_stored(store, second)).duplicate
+            assert sorted((await rows_of(store)).values()) == [1, 1, 3]
 
     asyncio.run(check())
 

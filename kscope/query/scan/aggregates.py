@@ -42,8 +42,8 @@ _QUANTILE_SLOTS = 64
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """`measures` are queried from the database; `finish` returns their one number, of these and
-    more that follow.
+    """`measures` are queried from the database. `finish` returns their one number, and leaves out
+    what follows them.
     """
 
     name: str

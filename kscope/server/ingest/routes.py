@@ -87,7 +87,7 @@ class Ingest:
             share.take(len(text))
             batch = await self._decode(text, key, share, leaf_first=False)
             ((moment,), *_) = batch.tables[0].columns
-            # It may be "now", or an hour before, which is another time if the sender comes again.
+            # It may be "now", or an hour before: another time if the sender comes again.
             return await self._stored(replace(batch, arrived=moment))
 
     async def _stored(self, batch: Batch) -> Response:

@@ -24,8 +24,11 @@ class Duties(ABC):
         """The end of this server's turn (us, the engine's clock); 0 if it has none."""
 
     @abstractmethod
-    async def others_write(self) -> bool:
-        """Return whether another server may be storing rows."""
+    async def rows_may_come(self) -> bool:
+        """Return whether rows may be stored while no commit of this server runs.
+
+        By another server, or by a statement that this one has lost.
+        """
 
 
 class AppendingSession(Session):

@@ -119,7 +119,7 @@ class ClickHouseBackend(Backend, Duties):
     async def close(self) -> None:
         await self._close_readers()
         await self.clients.settle()
-        if self.clients.idle:
+        if self.clients.idle and not self.clients.lost_one_within(SETTLED_SECONDS):
             with suppress(*FAULTS):
                 await self.leases.be_gone()
         for clients in (self.clients, self._of_leases, *self._replicas):
@@ -128,7 +128,7 @@ class ClickHouseBackend(Backend, Duties):
     async def _ping(self) -> None:
         with self.translating():
             async with asyncio.timeout(_PING_SECONDS):
-                await self._session().rows("SELECT 1")
+                await asyncio.wrap_future(self.clients.start(query, "SELECT 1", None, {}))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["ClickHouseSession"]:
@@ -169,7 +169,9 @@ class ClickHouseBackend(Backend, Duties):
     def duty_ends(self) -> int:
         return self.lease.until if self.lease else 0
 
-    async def others_write(self) -> bool:
+    async def rows_may_come(self) -> bool:
+        if self.clients.lost_one_within(SETTLED_SECONDS):
+            return True
         return await self.leases.others_present(SETTLED_SECONDS)
 
     def translated(self, error: Exception) -> BaseException:

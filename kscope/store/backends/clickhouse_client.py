@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, wait
@@ -11,6 +13,7 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DataError
 from clickhouse_connect.driver.httputil import get_pool_manager
 from clickhouse_connect.driver.query import QueryResult
 
@@ -28,9 +31,9 @@ Rows = Sequence[Sequence[Any]]
 
 _CONNECT_SECONDS = 5
 _CANCEL_SECONDS = 3
-# A server that hangs hangs at these, too.
+# Statements that are cancelled at a time: a server that hangs hangs at these, too.
 _MOST_KILLS = 3
-_KILL_TRIES, _KILL_PAUSE = 6, 0.5
+_KILL_TRIES, _KILL_PAUSE, _KILL_SECONDS = 6, 0.5, 10
 # A server that hangs keeps its connections open and says nothing. No commit takes as long, and no
 # question does beyond its deadline.
 ANSWER_SECONDS = 30
@@ -60,11 +63,12 @@ class Clients:
     threads: int
     # Seconds for an answer.
     patience: float = _CHANGE_SECONDS
-    # Statements that ended for us before they did for the server: they may still run there.
+    # Statements that ended for us while they may still run on the server, and when the last did.
     unknown_ends: int = 0
+    _last_unknown: float = -math.inf
     _threads: DaemonThreads = field(init=False)
     _client: Client | None = None
-    _kills: "set[Future[None]]" = field(default_factory=set)
+    _killing: "Clients | None" = None
 
     def __post_init__(self) -> None:
         self._threads = DaemonThreads(self.threads, "kscope clickhouse")
@@ -80,6 +84,10 @@ class Clients:
         """Whether no statement runs: one outlives the task that waits for it."""
         return not self._threads.running
 
+    def lost_one_within(self, seconds: float) -> bool:
+        """Return whether a statement ended so lately that it may still run on the server."""
+        return time.monotonic() - self._last_unknown < seconds
+
     async def call(
         self,
         work: Callable[[Client, Unpack[Arguments]], Result],
@@ -88,7 +96,7 @@ class Clients:
     ) -> Result:
         """Run `work`, which may take as long as a change of a large table.
 
-        If its task ends before, the server cancels the statement with this id.
+        If its task ends before, the server is asked to cancel the statement with this id.
         """
         running = self.start(work, *arguments)
         try:
@@ -96,12 +104,15 @@ class Clients:
         except asyncio.CancelledError:
             # If it waits for a thread, it never begins.
             if not running.done():
-                self.unknown_ends += 1
+                self._note_unknown()
                 self._cancel(running, query_id)
             raise
+        except DataError:
+            raise  # the driver sent nothing
         except FAULTS as error:
             # An error of the server has a code; else the connection broke.
-            self.unknown_ends += getattr(error, "code", None) is None
+            if getattr(error, "code", None) is None:
+                self._note_unknown()
             raise
 
     async def call_soon(
@@ -114,17 +125,27 @@ class Clients:
         async with asyncio.timeout(ANSWER_SECONDS):
             return await self.call(work, *arguments, query_id=query_id)
 
+    def _note_unknown(self) -> None:
+        self.unknown_ends += 1
+        self._last_unknown = time.monotonic()
+
     def _cancel(self, running: "Future[Any]", query_id: str) -> None:
-        if query_id and len(self._kills) < _MOST_KILLS:
-            killing = self.start(_kill_running, running, query_id)
-            self._kills.add(killing)
-            killing.add_done_callback(self._kills.discard)
+        if self._killing is None:
+            self._killing = Clients(self.settings, _MOST_KILLS, _KILL_SECONDS)
+        if query_id and len(self._killing._threads.running) < _MOST_KILLS:  # noqa: SLF001
+            self._killing.start(_kill_running, running, query_id)
 
     async def settle(self) -> None:
-        """Wait a little for statements whose tasks have ended, and for what cancels them."""
+        """Wait a little until all statements have ended: those that are cancelled do soon.
+
+        At the end of the program alone: one that waits for a thread then is given up.
+        """
         await settled(self._threads.running, _CANCEL_SECONDS)
 
     async def close(self) -> None:
+        if self._killing is not None:
+            await self._killing.settle()
+            await self._killing.close()
         self._threads.close()
         client, self._client = self._client, None
         if client is not None:

@@ -50,7 +50,10 @@ class DaemonThreads:
 
 
 async def settled(calls: "Iterable[Future[Any]]", seconds: float) -> None:
-    """Wait for the end of calls, whatever it is, but not longer."""
+    """Wait for the end of calls, whatever it is, but not longer.
+
+    Those that wait for a thread then are cancelled.
+    """
     ends = [asyncio.wrap_future(each) for each in calls]
     if ends:
         await asyncio.wait(ends, timeout=seconds)

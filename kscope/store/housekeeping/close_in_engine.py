@@ -96,7 +96,7 @@ async def close_next(store: Store, table: str, now: int) -> int | None:
         duties = store.backend
         assert isinstance(duties, Duties)
         settled = begun.at + SETTLED_SECONDS * SECOND
-        if await duties.others_write() and await session.now() < settled:
+        if await duties.rows_may_come() and await session.now() < settled:
             return None
         return await _sum(session, store, due, duties.duty_ends)
 

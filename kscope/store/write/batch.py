@@ -1,17 +1,16 @@
 """The rows of one request, and the answer once they are stored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
 from kscope.store.sums.grouping import summed_names
 
-# The keys of a batch's memo, and of its arrivals, in the answer that is stored; tables have other
-# names.
+# The keys of a batch's memo and of its form in the answer that is stored. Tables have other names.
 MEMO = "kscope memo"
-ARRIVED = "kscope arrived"
+FORM = "kscope form"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,9 @@ class Batch:
 
     `memo` is stored with the key, for a sender that has to know later which rows these were.
 
-    `arrived` is the time, in microseconds, of those rows that came without a time; 0 if all have
-    one. A sender that comes again with the same body has another one.
+    `arrived` is the time in microseconds that is given to rows without one: another one if the
+    sender comes again. It is 0 if the body says all times. `over` has, by the table of their texts,
+    which texts are replaced, see cardinality.
     """
 
     key: bytes
@@ -60,6 +60,7 @@ class Batch:
     stacks: Mapping[int, str] = field(default_factory=dict)
     memo: str = ""
     arrived: int = 0
+    over: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -67,16 +68,6 @@ class Batch:
 
     def __len__(self) -> int:
         return sum(map(len, self.tables))
-
-    def as_of(self, arrived: int) -> "Batch":
-        """Return the batch as if it had arrived at this time."""
-        if arrived == self.arrived or not self.arrived:
-            return self
-        tables = []
-        for rows in self.tables:
-            times = [arrived if time == self.arrived else time for time in rows.columns[0]]
-            tables.append(replace(rows, columns=[times, *rows.columns[1:]]))
-        return replace(self, tables=tables, arrived=arrived)
 
 
 @dataclass(frozen=True, slots=True)

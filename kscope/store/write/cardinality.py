@@ -81,37 +81,55 @@ def bounded(
     admitted: set[Any] = set()
     done = []
     for batch in batches:
-        brought = _brought(batch, new, kind)
+        brought = [text for text in _limited_texts(batch, kind) if text in new]
         admitted.update(grant.take(batch.host, [each for each in brought if each not in admitted]))
-        over = brought.keys() - admitted
-        done.append(_replaced(batch, over, kind, grant) if over else batch)
+        over = {*brought} - admitted
+        if not over:
+            done.append(batch)
+            continue
+        grant.rows += _rows_with(batch, kind, over)
+        texts = _limited_texts(batch, kind)
+        bits = "".join("01"[text in over] for text in texts)
+        done.append(without_texts(batch, kind, f"{int(bits, 2):x}"))
     return batches if all(map(operator.is_, done, batches)) else done
 
 
-def _brought(batch: Batch, new: AbstractSet[Any], kind: TextKind) -> dict[Any, None]:
-    """Return the new texts in the order of the rows."""
-    found: dict[Any, None] = {}
-    for rows in batch.tables:
-        for index in limited_places(rows, kind):
-            found.update((each, None) for each in dict.fromkeys(rows.columns[index]) if each in new)
-    return found
+def without_texts(batch: Batch, kind: TextKind, which: str) -> Batch:
+    """Return the batch with the limit's text in place of some of its texts.
 
-
-def _replaced(batch: Batch, over: AbstractSet[Any], kind: TextKind, grant: Grant) -> Batch:
+    `which` has a bit for each text of the kind, in the order of the rows, as a hexadecimal number.
+    """
+    texts = _limited_texts(batch, kind)
+    bits = f"{int(which, 16):0{len(texts)}b}"
+    over = {text for text, bit in zip(texts, bits, strict=False) if bit == "1"}
     tables = []
     for rows in batch.tables:
         columns = list(rows.columns)
-        changed: set[int] = set()
-        for index in limited_places(rows, kind):
-            values = columns[index]
-            changed.update(place for place, value in enumerate(values) if value in over)
-            columns[index] = [OVER[kind] if value in over else value for value in values]
-        grant.rows += len(changed)
+        for index in _places(rows, kind):
+            columns[index] = [OVER[kind] if value in over else value for value in columns[index]]
         tables.append(replace(rows, columns=columns))
-    return replace(batch, tables=tables)
+    return replace(batch, tables=tables, over={**batch.over, kind.table: which})
 
 
-def limited_places(rows: TableRows, kind: TextKind) -> Iterator[int]:
+def _limited_texts(batch: Batch, kind: TextKind) -> list[Any]:
+    """Return the texts of a kind that the limit is for, each once, in the order of the rows."""
+    found: dict[Any, None] = {}
+    for rows in batch.tables:
+        for index in _places(rows, kind):
+            found.update(dict.fromkeys(rows.columns[index]))
+    return list(found)
+
+
+def _rows_with(batch: Batch, kind: TextKind, over: AbstractSet[Any]) -> int:
+    """Return how many rows have one of the texts."""
+    count = 0
+    for rows in batch.tables:
+        columns = [rows.columns[index] for index in _places(rows, kind)]
+        count += sum(any(each in over for each in texts) for texts in zip(*columns, strict=True))
+    return count
+
+
+def _places(rows: TableRows, kind: TextKind) -> Iterator[int]:
     """Return the columns of the kind. The name of the host is never replaced."""
     names = rows.names
     for index in rows.places(kind.storage):

@@ -12,9 +12,9 @@ attempt counts no more.
 
 A key that is begun and not done is in doubt. While its statements may still run, its sender hears
 that it should come again. Afterwards the rows that are there are looked for, and only the others
-are stored. Rows that came without a time have that of their arrival, which the note of the attempt
-has: when the batch comes again it is another one. All times of attempts are the engine's, which
-refuses rows that come late.
+are stored. They have what the note of the attempt says, such as the time of rows that came without
+one, see form.py. The times at which attempts begin and end are the engine's, which refuses rows
+that come late.
 
 Several commits may run side by side. Of one key only one does, see group_commit.py.
 
@@ -24,9 +24,8 @@ being closed, or is closed, is late: it is marked so, and what closes the bucket
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from kscope.generate.clickhouse.tables import (
     BEGUN,
@@ -48,17 +47,17 @@ from kscope.store.backends.errors import (
 )
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.schema.closing import Closing, closing_of, closing_prefix, marks_of
+from kscope.store.schema.interning import text_hash
 from kscope.store.schema.meta import category_note, contradicts, declared_types
 from kscope.store.sums.grouping import Columns
 from kscope.store.write.batch import Batch, Stored
 from kscope.store.write.brought_sums import Brought
 from kscope.store.write.doubt import Found, found_rows
+from kscope.store.write.form import Form, begun_answer, forms_of, in_form
 from kscope.store.write.late_rows import LateSums, late_sums, sums_columns
 from kscope.store.write.transaction import (
     Transaction,
     answer_of,
-    arrivals_of,
-    begun_answer_of,
     by_table,
     counts_of,
     duplicate,
@@ -88,16 +87,12 @@ _NOTES = (
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The state of a key, when it was begun last (us), its answer, and those of all attempts."""
+    """The state of a key, when it was begun last (us), its answer, and those of begun attempts."""
 
     state: int
     received: int
     answer: str
     attempts: Sequence[str]
-
-    @property
-    def arrivals(self) -> list[int]:
-        return sorted({each for answer in self.attempts for each in arrivals_of(answer)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +119,13 @@ class _Moment:
         return closing_of(self.notes, table)
 
 
+class _Hashes(dict[str, int]):
+    """The numbers of strings before these are stored."""
+
+    def __missing__(self, text: str) -> int:
+        return self.setdefault(text, text_hash(text))
+
+
 @dataclass(eq=False)
 class Steps(Transaction):
     """The work of one commit, in steps."""
@@ -141,13 +143,14 @@ class Steps(Transaction):
         answers, fresh, doubtful = self._parted(batches, seen, moment.now)
         if not fresh:
             return answers
+        fresh = [await self._formed(each, doubtful.get(each.key, ()), moment) for each in fresh]
         for table, pieces in by_table(fresh, with_sums=True).items():
             self._tables(table, pieces)
         async with self._known.turn:
             fresh, ids = await self._texts(fresh)
             await self.remember(sum(map(len, fresh)))
         self._check(fresh, moment)
-        contended = await self._begin(fresh, doubtful, moment)
+        contended = await self._begin(fresh, moment)
         if contended:
             answers = [
                 # At different times, if both have left it.
@@ -157,7 +160,7 @@ class Steps(Transaction):
                 for batch, answer in zip(batches, answers, strict=True)
             ]
             fresh = [batch for batch in fresh if batch.key not in contended]
-        found = await self._left(fresh, doubtful, ids)
+        found = await self._left(fresh, doubtful, ids, moment)
         sums = LateSums()
         for rest in found:
             for each in rest.there:
@@ -179,7 +182,8 @@ class Steps(Transaction):
         ((now, rows, notes),) = await self._appending.as_appended(
             f"SELECT {_NOW}, groupArray((batch, last, since, answered, tries)), {_NOTES}"  # noqa: S608 - as above
             " FROM (SELECT noted AS batch, max(state) AS last, max(begun) AS since,"
-            " argMax(stored, state) AS answered, groupUniqArray(stored) AS tries"
+            " argMax(stored, state) AS answered,"
+            f" groupUniqArrayIf(stored, state = {BEGUN}) AS tries"
             f" FROM {_ATTEMPTS} GROUP BY noted)",
             {
                 "keys": sorted({batch.key.hex() for batch in batches if batch.key}),
@@ -192,12 +196,12 @@ class Steps(Transaction):
 
     def _parted(
         self, batches: list[Batch], seen: Mapping[bytes, _Seen], now: int
-    ) -> tuple[list[Stored | StoreBusy], list[Batch], dict[bytes, list[int]]]:
-        """Return the answers, the batches to store, and for keys in doubt the arrivals before."""
+    ) -> tuple[list[Stored | StoreBusy], list[Batch], dict[bytes, list[Form]]]:
+        """Return the answers, the batches to store, and for keys in doubt the forms of attempts."""
         answers: list[Stored | StoreBusy] = []
         fresh: dict[bytes, Batch] = {}
         others: list[Batch] = []
-        doubtful: dict[bytes, list[int]] = {}
+        doubtful: dict[bytes, list[Form]] = {}
         for batch in batches:
             known = seen.get(batch.key) if batch.key else None
             if known is not None and known.state == DONE:
@@ -211,10 +215,10 @@ class Steps(Transaction):
                 if left > 0:
                     answers.append(BatchInDoubt(left // _SECOND + 1))
                     continue
-                doubtful[batch.key] = known.arrivals
+                doubtful[batch.key] = forms_of(known.attempts)
             answers.append(Stored(counts_of(batch)))
             if batch.key:
-                fresh[batch.key] = batch.as_of(min(doubtful.get(batch.key) or [batch.arrived]))
+                fresh[batch.key] = batch
             else:
                 others.append(batch)
         return answers, [*fresh.values(), *others], doubtful
@@ -240,9 +244,20 @@ class Steps(Transaction):
                     retry_after=10,
                 )
 
-    async def _begin(
-        self, batches: list[Batch], doubtful: Mapping[bytes, list[int]], moment: _Moment
-    ) -> set[bytes]:
+    async def _formed(self, batch: Batch, forms: Sequence[Form], moment: _Moment) -> Batch:
+        """Return the batch in the form in which an earlier attempt has stored it.
+
+        Of two attempts at one time one has stored nothing, and it is not known which.
+        """
+        if not forms:
+            return batch
+        tried = [await in_thread(len(batch), in_form, batch, form) for form in forms]
+        if len(tried) == 1:
+            return tried[0]
+        missing = [len((await self._rest_of(each, _Hashes(), moment)).batch) for each in tried]
+        return tried[missing.index(min(missing))]
+
+    async def _begin(self, batches: list[Batch], moment: _Moment) -> set[bytes]:
         """Note the keys as begun; return those that another server has begun at the same time.
 
         This server leaves them to it: perhaps both do, and then the sender comes again.
@@ -250,7 +265,7 @@ class Steps(Transaction):
         keyed = [batch for batch in batches if batch.key]
         if not keyed:
             return set()
-        await self._note_state(keyed, BEGUN, moment, doubtful)
+        await self._note_state(keyed, BEGUN, moment)
         others = await self._appending.as_appended(
             f"SELECT DISTINCT noted FROM {_ATTEMPTS}"  # noqa: S608 - as above
             " WHERE attempt != {mine:Int64} AND begun > {since:Int64}",
@@ -265,23 +280,12 @@ class Steps(Transaction):
             await self._note_state(left, LEFT, moment)
         return contended
 
-    async def _note_state(
-        self,
-        keyed: list[Batch],
-        state: int,
-        moment: _Moment,
-        doubtful: Mapping[bytes, list[int]] = MappingProxyType({}),
-    ) -> None:
+    async def _note_state(self, keyed: list[Batch], state: int, moment: _Moment) -> None:
         count = len(keyed)
-        answers = (
-            [begun_answer_of(each, doubtful.get(each.key, ())) for each in keyed]
-            if state == BEGUN
-            else [*map(answer_of, keyed)]
-        )
         columns: Columns = {
             "key": [batch.key for batch in keyed],
             "received": [moment.now] * count,
-            "answer": answers,
+            "answer": list(map(begun_answer if state == BEGUN else answer_of, keyed)),
             STATE: [state] * count,
             COMMIT: [self._commit] * count,
         }
@@ -292,30 +296,28 @@ class Steps(Transaction):
             await self._note_state(keyed, DONE, moment)
 
     async def _left(
-        self, batches: list[Batch], doubtful: Mapping[bytes, list[int]], ids: Mapping[str, int]
+        self,
+        batches: list[Batch],
+        doubtful: Collection[bytes],
+        ids: Mapping[str, int],
+        moment: _Moment,
     ) -> list[_Rest]:
         """Return what is left to store of each batch, and what is there of it already."""
-        found = []
-        for batch in batches:
-            if batch.key not in doubtful:
-                found.append(_Rest(batch.key, batch, []))
-                continue
-            # Of two attempts at one time one has stored nothing, and it is not known which.
-            tries = [
-                await self._rest_of(batch.as_of(arrived), ids)
-                for arrived in doubtful[batch.key] or [batch.arrived]
-            ]
-            found.append(min(tries, key=lambda each: len(each.batch)))
-        return found
+        return [
+            await self._rest_of(batch, ids, moment)
+            if batch.key in doubtful
+            else _Rest(batch.key, batch, [])
+            for batch in batches
+        ]
 
-    async def _rest_of(self, batch: Batch, ids: Mapping[str, int]) -> _Rest:
+    async def _rest_of(self, batch: Batch, ids: Mapping[str, int], moment: _Moment) -> _Rest:
         there, rest = [], []
         for rows in batch.tables:
             if rows.bucket:
                 rest.append(rows)
                 continue
             tables = self._tables(rows.category.table, [rows])
-            each, missing = await found_rows(self._session, tables, rows, ids)
+            each, missing = await found_rows(self._session, tables, rows, ids, moment.now)
             there.append(each)
             rest.append(missing)
         return _Rest(batch.key, replace(batch, tables=rest), there)

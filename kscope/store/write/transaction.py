@@ -19,7 +19,7 @@ from kscope.store.schema.interning import STACKS, STRINGS, Known, TextKind, stor
 from kscope.store.schema.meta import contradicted, is_current
 from kscope.store.sums.grouping import Columns, summed, summed_from
 from kscope.store.sums.late import add_late
-from kscope.store.write.batch import ARRIVED, MEMO, Batch, Stored, TableRows
+from kscope.store.write.batch import MEMO, Batch, Stored, TableRows
 from kscope.store.write.cardinality import OVER, OVER_STACKS, Grant, bounded, uncounted
 from kscope.store.write.twins import Twins
 
@@ -287,18 +287,6 @@ def _used_until(rows: TableRows) -> int:
 def answer_of(batch: Batch) -> str:
     """Return the answer that is stored with a batch's key."""
     return json.dumps(counts_of(batch) | ({MEMO: batch.memo} if batch.memo else {}))
-
-
-def begun_answer_of(batch: Batch, arrivals: Sequence[int]) -> str:
-    """Return the answer, with the times of rows without one: those of earlier tries, if any."""
-    chosen = [*arrivals] or ([batch.arrived] if batch.arrived else [])
-    return json.dumps(json.loads(answer_of(batch)) | ({ARRIVED: chosen} if chosen else {}))
-
-
-def arrivals_of(answer: str) -> list[int]:
-    """Return the times that the attempt with this answer may have given to rows without one."""
-    found: list[int] = json.loads(answer).get(ARRIVED, [])
-    return found
 
 
 def duplicate(answer: str) -> Stored:
