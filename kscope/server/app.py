@@ -211,7 +211,7 @@ async def _in_background(
     """Run the tasks beside the listeners; at the end cancel them, and close the store."""
     work = (
         live.watch(),
-        loop.run_all(store),
+        *loop.works(store),
         Fetcher(store, settings.symbols).run(),
         collect_when_idle(lambda: any(server.server_state.tasks for server in servers)),
     )

@@ -51,11 +51,19 @@ def build() -> Path:
             _fill(root)
             made.mkdir()
             _make_disk(root, made / "root.ext4")
-            if not folder.is_dir():  # another process may have been quicker, with the same result
-                made.rename(folder)
+            publish(made, folder)
         for old in set(CACHE.glob("root-*")) - {folder}:
             shutil.rmtree(old)
     return folder / "root.ext4"
+
+
+def publish(made: Path, folder: Path) -> None:
+    """Move a finished folder to its place. Another process may have been quicker, with the same."""
+    try:
+        made.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
 
 
 def output(*command: str | Path) -> str:

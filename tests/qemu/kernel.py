@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests import debian, needs
-from tests.qemu.image import CACHE, output
+from tests.qemu.image import CACHE, output, publish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,8 +56,7 @@ def _download(package: str, version: str, temporary: Path, folder: Path) -> None
     made.mkdir()
     shutil.copy(next(unpacked.glob("boot/vmlinuz-*")), made / "vmlinuz")
     _copy_drivers(unpacked, made / "modules")
-    if not folder.is_dir():  # another process may have been quicker, with the same result
-        made.rename(folder)
+    publish(made, folder)
 
 
 def _copy_drivers(unpacked: Path, modules: Path) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from kscope.errors import KscopeError
 from kscope.store.backends.errors import StoreMoved
@@ -26,9 +27,9 @@ _PAUSE = 0.005
 log = logging.getLogger(__name__)
 
 
-async def run_all(store: Store) -> None:
-    """Run on every shard, if there are several."""
-    await asyncio.gather(_follow(store), *map(run, store.parts.values()))
+def works(store: Store) -> list[Coroutine[Any, Any, None]]:
+    """Return what runs until it is cancelled: of every shard, if there are several."""
+    return [_follow(store), *map(run, store.parts.values())]
 
 
 async def _follow(store: Store) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from kscope.store.write.batch import FORM, Batch
 from kscope.store.write.cardinality import OVER, without_texts
+from kscope.store.write.transaction import answer_of
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +43,7 @@ def in_form(batch: Batch, form: Form) -> Batch:
 def begun_answer(batch: Batch) -> str:
     """Return what is noted with the key of a batch that is begun."""
     form = form_of(batch)
-    return json.dumps({} if form == Form() else {FORM: [form.arrived, form.over]})
+    return answer_of(batch, {} if form == Form() else {FORM: [form.arrived, form.over]})
 
 
 def forms_of(answers: Iterable[str]) -> list[Form]:

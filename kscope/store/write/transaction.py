@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -284,9 +285,9 @@ def _used_until(rows: TableRows) -> int:
     return max(today(), min(max(rows.columns[0], default=0) // _DAY, _LAST_DAY))
 
 
-def answer_of(batch: Batch) -> str:
+def answer_of(batch: Batch, more: Mapping[str, Any] = MappingProxyType({})) -> str:
     """Return the answer that is stored with a batch's key."""
-    return json.dumps(counts_of(batch) | ({MEMO: batch.memo} if batch.memo else {}))
+    return json.dumps({**counts_of(batch), **({MEMO: batch.memo} if batch.memo else {}), **more})
 
 
 def duplicate(answer: str) -> Stored:
