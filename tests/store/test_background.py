@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 import time
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
@@ -17,11 +19,14 @@ from kscope.store.backends import clickhouse, mysql, sqlite
 from kscope.store.backends.errors import QueryTimeout
 from kscope.store.housekeeping.loop import roll_up
 from kscope.store.sums.planner import SECOND
+from tests import serving
 from tests.databases import ClickHouseDatabase, scalar
+from tests.serving import start, stop
 from tests.store.opened import WAITS, batch, category, opened_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from kscope.store.store import Store
     from tests.databases import Database
@@ -107,3 +112,39 @@ def test_a_sum_may_take_longer_than_a_question(
         assert scalar(database, "SELECT kscope_rows FROM kscope_rollup_1h_waits") == ROWS**2
 
     asyncio.run(run())
+
+
+SLOW_TO_STOP = """
+import asyncio
+from kscope.store import store
+from kscope.store.housekeeping import loop
+async def run(_):
+    try:
+        await asyncio.sleep(600)
+    finally:
+        try:
+            await asyncio.sleep(0.2)
+        finally:
+            print("the work has ended", flush=True)
+loop.run = run
+close = store.Store.close
+async def closing(self):
+    print("the store is closed", flush=True)
+    await close(self)
+store.Store.close = closing
+from kscope.cli import main
+main()
+"""
+
+
+def test_the_store_is_open_until_its_work_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work that is slow to stop, beside some that stops at once."""
+    monkeypatch.setattr(serving, "PROGRAM", (sys.executable, "-c", SLOW_TO_STOP))
+    server = start(tmp_path)
+    assert stop(server) == 0
+    assert re.findall("the .* (?:ended|closed)", server.log) == [
+        "the work has ended",
+        "the store is closed",
+    ]
