@@ -106,7 +106,10 @@ def sent_twice(
     body: object,
 ) -> None:
     """Send it to a server that dies in the middle, and again to another one until it is taken."""
-    headers = {"Idempotency-Key": "again"}
+
+    def sent(server: Serving) -> httpx.Response:
+        headers = {"Idempotency-Key": "again"}
+        return server.client.post(f"{server.ingest}{path}", json=body, headers=headers)
 
     def program(*, dies: bool) -> None:
         code = SETTLING.replace("DIES", str(dies))
@@ -115,21 +118,18 @@ def sent_twice(
     program(dies=True)
     server = start(folder, database.options)
     with pytest.raises(httpx.TransportError):
-        server.client.post(f"{server.ingest}{path}", json=body, headers=headers)
+        sent(server)
     assert server.process.wait(30) == 9
     server.client.close()
     program(dies=False)
     with serving(folder, *database.options) as server:
         deadline = time.monotonic() + 60
-        while (
-            answer := server.client.post(f"{server.ingest}{path}", json=body, headers=headers)
-        ).status_code != 200:
+        while (answer := sent(server)).status_code != 200:
             assert answer.status_code == 503, answer.text
             assert time.monotonic() < deadline
             time.sleep(0.5)
         assert answer.json()["duplicate"] is False
-        again = server.client.post(f"{server.ingest}{path}", json=body, headers=headers)
-        assert again.json() == answer.json() | {"duplicate": True}
+        assert sent(server).json() == answer.json() | {"duplicate": True}
 
 
 def test_rows_without_a_time_are_there_once(

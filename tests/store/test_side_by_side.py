@@ -94,15 +94,20 @@ def test_a_statement_that_is_lost_may_store_rows_later(
             assert not await may_come(other)
             async with opened(database, WAITS) as store:
                 await store.writer.write(batch(WAITS, [ROW], b"2" * 16))
-                with monkeypatch.context() as patched:
-                    patched.setattr(clickhouse_client, "ANSWER_SECONDS", 0.5)
-                    with pytest.raises(StoreAway):
-                        async with store.backend.commit() as session:
-                            await session.fetch(sa.select(sa.text("sleep(2)")))
+                await lose_a_statement(store, monkeypatch)
                 assert await may_come(store)
             assert await may_come(other)
 
     asyncio.run(check())
+
+
+async def lose_a_statement(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a commit give up a statement, with the error of an engine that is away."""
+    with monkeypatch.context() as patched:
+        patched.setattr(clickhouse_client, "ANSWER_SECONDS", 0.5)
+        with pytest.raises(StoreAway):
+            async with store.backend.commit() as session:
+                await session.fetch(sa.select(sa.text("sleep(2)")))
 
 
 async def may_come(store: Store) -> bool:
@@ -118,9 +123,6 @@ def test_no_statement_of_a_commit_waits_for_long(
 
     async def check() -> None:
         async with opened(database, WAITS) as store:
-            monkeypatch.setattr(clickhouse_client, "ANSWER_SECONDS", 0.5)
-            with pytest.raises(StoreAway):
-                async with store.backend.commit() as session:
-                    await session.fetch(sa.select(sa.text("sleep(2)")))
+            await lose_a_statement(store, monkeypatch)
 
     asyncio.run(check())

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -102,15 +103,19 @@ class ClickHouseBackend(Backend, Duties):
         # A lease must be renewed while all other connections are busy.
         self._of_leases = Clients(settings, 4, ANSWER_SECONDS)
         session = ClickHouseSession(self._of_leases, self.dialect, soon=True)
-        self.leases = Leases(session, self._unknown_ends)
+        self.leases = Leases(session, self._lost_one_since)
         # That of the background work, while this server does it.
         self.lease: Lease | None = None
 
     def _session(self, *, soon: bool = False) -> "ClickHouseSession":
         return ClickHouseSession(self.clients, self.dialect, soon=soon)
 
-    def _unknown_ends(self) -> int:
-        return sum(each.unknown_ends for each in (self.clients, *self._replicas))
+    def _lost_one_since(self, moment: float) -> bool:
+        return any(each.lost_one_since(moment) for each in (self.clients, *self._replicas))
+
+    def _lost_one_lately(self) -> bool:
+        """Return whether a statement that this server has lost may still store rows."""
+        return self.clients.lost_one_since(time.monotonic() - SETTLED_SECONDS)
 
     async def open(self) -> None:
         with self.translating():
@@ -119,7 +124,7 @@ class ClickHouseBackend(Backend, Duties):
     async def close(self) -> None:
         await self._close_readers()
         await self.clients.settle()
-        if self.clients.idle and not self.clients.lost_one_within(SETTLED_SECONDS):
+        if self.clients.idle and not self._lost_one_lately():
             with suppress(*FAULTS):
                 await self.leases.be_gone()
         for clients in (self.clients, self._of_leases, *self._replicas):
@@ -170,9 +175,7 @@ class ClickHouseBackend(Backend, Duties):
         return self.lease.until if self.lease else 0
 
     async def rows_may_come(self) -> bool:
-        if self.clients.lost_one_within(SETTLED_SECONDS):
-            return True
-        return await self.leases.others_present(SETTLED_SECONDS)
+        return self._lost_one_lately() or await self.leases.others_present(SETTLED_SECONDS)
 
     def translated(self, error: Exception) -> BaseException:
         return translated(self.settings, error)

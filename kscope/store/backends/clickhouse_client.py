@@ -63,9 +63,8 @@ class Clients:
     threads: int
     # Seconds for an answer.
     patience: float = _CHANGE_SECONDS
-    # Statements that ended for us while they may still run on the server, and when the last did.
-    unknown_ends: int = 0
-    _last_unknown: float = -math.inf
+    # When a statement last ended for us while it may still run on the server.
+    _last_lost: float = -math.inf
     _threads: DaemonThreads = field(init=False)
     _client: Client | None = None
     _killing: "Clients | None" = None
@@ -84,9 +83,12 @@ class Clients:
         """Whether no statement runs: one outlives the task that waits for it."""
         return not self._threads.running
 
-    def lost_one_within(self, seconds: float) -> bool:
-        """Return whether a statement ended so lately that it may still run on the server."""
-        return time.monotonic() - self._last_unknown < seconds
+    def lost_one_since(self, moment: float) -> bool:
+        """Return whether a statement has ended for us since then that may still run on the server.
+
+        By the monotonic clock.
+        """
+        return self._last_lost > moment
 
     async def call(
         self,
@@ -104,7 +106,7 @@ class Clients:
         except asyncio.CancelledError:
             # If it waits for a thread, it never begins.
             if not running.done():
-                self._note_unknown()
+                self._last_lost = time.monotonic()
                 self._cancel(running, query_id)
             raise
         except DataError:
@@ -112,7 +114,7 @@ class Clients:
         except FAULTS as error:
             # An error of the server has a code; else the connection broke.
             if getattr(error, "code", None) is None:
-                self._note_unknown()
+                self._last_lost = time.monotonic()
             raise
 
     async def call_soon(
@@ -124,10 +126,6 @@ class Clients:
         """Run `work`. Raises TimeoutError if a server that hangs does not answer."""
         async with asyncio.timeout(ANSWER_SECONDS):
             return await self.call(work, *arguments, query_id=query_id)
-
-    def _note_unknown(self) -> None:
-        self.unknown_ends += 1
-        self._last_unknown = time.monotonic()
 
     def _cancel(self, running: "Future[Any]", query_id: str) -> None:
         if self._killing is None:

@@ -50,8 +50,9 @@ class Leases:
     """The leases of one server, by a name that no other has."""
 
     session: _Session
-    # Returns how many statements of this server may have gone on without it.
-    unknown_ends: Callable[[], int]
+    # Returns whether this server has lost a statement, which may go on without it, since a time of
+    # the monotonic clock.
+    lost_one_since: Callable[[float], bool]
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
     # When this server last said that it stores rows.
     _noted: float = -math.inf
@@ -62,7 +63,7 @@ class Leases:
 
         It is given back, unless a statement of this server may still run: then its slot ends.
         """
-        before = self.unknown_ends()
+        begun = time.monotonic()
         lease = await self._wait_for(work, patience)
         if lease is None:
             yield None
@@ -73,7 +74,7 @@ class Leases:
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
-            if self.unknown_ends() == before:
+            if not self.lost_one_since(begun):
                 await self._release(lease)
 
     async def be_present(self) -> None:

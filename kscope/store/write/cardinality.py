@@ -81,14 +81,14 @@ def bounded(
     admitted: set[Any] = set()
     done = []
     for batch in batches:
-        brought = [text for text in _limited_texts(batch, kind) if text in new]
+        texts = _limited_texts(batch, kind)
+        brought = [text for text in texts if text in new]
         admitted.update(grant.take(batch.host, [each for each in brought if each not in admitted]))
         over = {*brought} - admitted
         if not over:
             done.append(batch)
             continue
         grant.rows += _rows_with(batch, kind, over)
-        texts = _limited_texts(batch, kind)
         bits = "".join("01"[text in over] for text in texts)
         done.append(without_texts(batch, kind, f"{int(bits, 2):x}"))
     return batches if all(map(operator.is_, done, batches)) else done
