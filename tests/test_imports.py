@@ -24,11 +24,12 @@ MAY_IMPORT = {
     "declare": {"errors", "files", "discovery"},
     "config": {"errors", "files", "declare"},
     "generate": {"errors", "discovery", "declare"},
+    "profiles": {"errors", "declare"},
     "store": BELOW_STORE,
     "query": BELOW_STORE | {"store"},
-    "server": BELOW_STORE | {"store", "query", "elf"},
+    "server": BELOW_STORE | {"store", "query", "elf", "profiles"},
     "client": {"errors", "files"},
-    "readers": {"errors", "declare", "client"},
+    "readers": {"errors", "discovery", "declare", "client", "profiles"},
     "agent": {"errors", "files", "elf", "declare", "config", "client"},
 }
 # The folders of a part, from left to right; "" is the part's own modules.

@@ -14,6 +14,7 @@ class Column:
     """`default` is meaningful only where `optional`: a row may then leave the column out.
 
     `rate` names an elapsed column's time per time, its first word the short unit: `CPUs busy`.
+    `sampled_by` names the column of counted samples; an elapsed column is their time.
     `words` are all values that it can have, in their order; empty if it can have any.
     """
 
@@ -23,6 +24,7 @@ class Column:
     unit: str = ""
     help: str = ""
     rate: str = ""
+    sampled_by: str = ""
     optional: bool = False
     default: Any = field(default=None, hash=False)
     index: bool = False

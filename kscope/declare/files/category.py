@@ -69,6 +69,7 @@ def _check(document: Document, probes: pathlib.Path | None) -> Iterator[Problem]
         _check_table(value.get("table")),
         mistakes,
         _check_joins(columns),
+        _check_sampled(value.get("columns"), columns),
         # Those of a union are checked once its columns are known.
         () if "union" in value else check_charts(value.get("charts"), columns),
         check_union(value),
@@ -113,6 +114,23 @@ def _check_joins(columns: dict[str, Column]) -> Iterator[Found]:
         names = ", ".join(name for name, each in TYPES.items() if each.storage in _JOINED)
         text = f"{len(joined)} columns of types {names}; at most {_MOST_JOINED} can be read"
         yield ("columns",), f"{text}: make some of them text, or split the table"
+
+
+def _check_sampled(listed: Any, columns: dict[str, Column]) -> Iterator[Found]:
+    for i, raw in entries(listed):
+        name, own = raw.get("sampled_by"), columns.get(str(raw.get("name")))
+        if not isinstance(name, str) or own is None:
+            continue
+        path: Path = ("columns", i, "sampled_by")
+        if why := rate_problem(own.type):
+            yield path, why
+        elif name not in columns or not columns[name].type.counts_events:
+            counts = [each.name for each in columns.values() if each.type.counts_events]
+            yield path, f"'{printable(name)}' is no count column; {_those(counts)}"
+
+
+def _those(names: list[str]) -> str:
+    return f"there are {', '.join(names)}" if names else "there is none"
 
 
 def _check_type(i: int, raw: dict[str, Any]) -> Iterator[Found]:
@@ -208,6 +226,7 @@ def _column(file: ColumnFile, line: int) -> Column:
         unit=file.unit or column_type.unit,
         help=file.help,
         rate=file.rate,
+        sampled_by=file.sampled_by,
         optional=optional,
         default=file.default if optional else None,
         index=file.index,

@@ -40,7 +40,7 @@ def _of_type(row: ColumnType) -> dict[str, Any]:
     null = {"anyOf": [default, {"type": "null"}]}
     properties: dict[str, Any] = {"default": null if row.nullable else default}
     if row.unit != "us":
-        properties["rate"] = False
+        properties["rate"] = properties["sampled_by"] = False
     if row.unit:
         properties["unit"] = {"const": row.unit}
     elif not has_unit(row):

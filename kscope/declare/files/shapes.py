@@ -122,6 +122,14 @@ class ColumnFile(Struct, kw_only=True, forbid_unknown_fields=True):
             40,
         ),
     ] = ""
+    sampled_by: Annotated[
+        str,
+        _is(
+            "of an elapsed column: the count column of the samples whose time it is. A recording"
+            " that only counts samples then fills both, by its rate",
+            max_length=40,
+        ),
+    ] = ""
     default: Annotated[Any, _is("the value of rows that leave the column out")] = UNSET
     index: Annotated[bool, _is("faster filters on it, for more disk space")] = False
 
