@@ -39,6 +39,7 @@ LAYERS = {
     "store": ("backends", "schema", "sums", "symbols", "write", "", "housekeeping", "copy"),
     "query": ("sql", "parse", "scan", "changes", "answers", "export", "across", ""),
     "server": ("http", "ingest", "openapi", "read", "symbols", ""),
+    "readers": ("reading", "formats", ""),
     "agent": ("host", "rows", "stacks", "engines", "run", ""),
 }
 # Libraries that only one part deals with, so that replacing one is that part's business alone.

@@ -1,28 +1,49 @@
 """`kscope import`: send recordings that other programs made."""
 
-import sys
+import re
 import time
-from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kscope.cli import options
-from kscope.cli.categories import good_catalog
+from kscope.cli.progress import Progress
+from kscope.cli.rows_for import fixed_values, stored_category
 from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
-from kscope.declare.model import Category, no_rows
-from kscope.errors import KscopeError, UsageError, did_you_mean
-from kscope.readers.import_file import FORMATS, STDIN, ImportFile, format_of
+from kscope.declare.model import Category
+from kscope.errors import KscopeError
+from kscope.readers.formats import FORMATS
 from kscope.readers.importer import Importer
+from kscope.readers.reading.base import Options
+from kscope.readers.recording import STDIN, Recording, content_of, opened
+
+_UNITS = ("ns", "us", "ms", "s", "bytes", "count")
+_MOST_HZ = 1_000_000
 
 
-@click.command(name="import")
+def _factor(_: click.Context, __: click.Parameter, text: str) -> Fraction:
+    """Read a positive number exactly."""
+    if not re.fullmatch(r"\d{1,15}(\.\d{1,15})?", text, re.ASCII) or not Fraction(text):
+        raise click.BadParameter(f"'{text}' is not a positive number such as 1000 or 0.001")
+    return Fraction(text)
+
+
+def _formats_told() -> str:
+    """Return the table of formats, as the help shows it."""
+    width = max(map(len, FORMATS))
+    lines = [f"{name:{width}}  {each.help}" for name, each in FORMATS.items()]
+    examples = [each.example for each in FORMATS.values()]
+    return "\b\nFormats:\n" + "\n".join(lines) + "\n\n\b\n" + "\n".join(examples)
+
+
+@click.command(name="import", epilog=_formats_told())
 @click.argument("table")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--format", "form", type=click.Choice([*FORMATS]), help="[from the file's ending]")
+@click.option("--format", "form", type=click.Choice([*FORMATS]), help="[found by the content]")
 @options.config
 @options.server
 @options.token_file
@@ -30,11 +51,26 @@ from kscope.readers.importer import Importer
 @click.option(
     "--time",
     "moment",
+    default="",
     metavar="TIME",
     help="Start of the recording, for rows without a time. [so that it ends at the file's time]",
 )
 @click.option("--value", default="", help="Column for the numbers of the stacks. [the chart's]")
 @click.option("--root", help="Column for the first frame; '' keeps it in the stack. [the chart's]")
+@click.option("--event", default="", help="Event or sample type to read. [the first]")
+@click.option(
+    "--frequency",
+    type=click.FloatRange(0, _MOST_HZ, min_open=True),
+    metavar="HZ",
+    help="Samples a second, for their time. [the recording's own]",
+)
+@click.option(
+    "--unit",
+    type=click.Choice(_UNITS),
+    metavar="UNIT",
+    help=f"Unit of the numbers: {', '.join(_UNITS)}. [the column's]",
+)
+@click.option("--scale", callback=_factor, default="1", help="Factor of the numbers. [1]")
 @click.option(
     "--set",
     "fixed",
@@ -52,47 +88,41 @@ def import_(  # noqa: PLR0913 - one per option
     server: str | None,
     token_file: Path | None,
     hostname: str | None,
-    moment: str | None,
-    value: str,
-    root: str | None,
+    moment: str,
     fixed: tuple[str, ...],
     categories: tuple[Path, ...],
+    **chosen: Any,
 ) -> None:
-    """Send recordings as rows of TABLE: folded stacks, perf script output or NDJSON.
+    """Send recordings of other tools as rows of TABLE.
 
-    A file can be compressed (.gz); - reads standard input. If you send a file again, the server
-    stores its rows once.
-
-    \b
-    perf script | kscope import offcputime - --format perf
+    The content of a file decides its format; it can be compressed (gzip, zstd, bzip2). - reads
+    standard input. If you send a recording again, the server stores its rows once.
     """
     settings = chosen_settings(config)
-    catalog = good_catalog((*settings.categories, *categories))
-    category = catalog.get(table)
-    if category is None:
-        names = [each.table for each in catalog]
-        near = did_you_mean(table, names, listed=False) or "."
-        raise UsageError(f"there is no table '{table}'{near} Known are: {', '.join(names)}.")
-    if category.union:
-        raise UsageError(f"'{table}' {no_rows(category)}")
+    category = stored_category(table, [*settings.categories, *categories])
     token = read_token(token_file or settings.agent.token_file)
     endpoint = Endpoint(server or settings.agent.server, token)
-    constant = _fixed(category, fixed)
+    constant = fixed_values(category, fixed)
     for file in files:
-        kind = FORMATS[form] if form else format_of(file)
-        if not kind.stacks and (value or root is not None):
-            raise click.UsageError("--value and --root are for stacks; NDJSON names its columns")
-        with ImportFile(file, kind, category, value, root).kept() as recording:
+        with content_of(file) as content:
+            recording = opened(file, content, category, Options(**chosen), form or "")
             began = _began(recording, moment)
-            importer = Importer(endpoint, recording, hostname, constant, began)
-            for rows in importer.send():
-                if sys.stderr.isatty():
-                    click.echo(f"\r{file}: {rows} rows", nl=False, err=True)
-        click.echo(f"{file}: {importer.rows} rows sent, {importer.known} of them stored before")
-        _warn_of_age(category, file, importer.oldest)
+            importer = Importer(endpoint, recording, hostname, constant, began, moment)
+            _send(importer, Progress(file, recording.size))
 
 
-def _began(recording: ImportFile, given: str | None) -> float:
+def _send(importer: Importer, progress: Progress) -> None:
+    file = importer.recording.file
+    for _ in importer.send():
+        progress.show(importer)
+    progress.end()
+    click.echo(f"{file}: {importer.rows} rows sent, {importer.known} of them stored before")
+    for sentence in importer.reading.told():
+        click.echo(f"{file}: {sentence}", err=True)
+    _warn_of_age(importer.recording.category, file, importer.oldest)
+
+
+def _began(recording: Recording, given: str) -> float:
     """Return the start in seconds since the epoch: a recording ends when its file is written."""
     if given:
         from kscope.query.parse.timerange import SECOND, now, parse_moment  # noqa: PLC0415 - rare
@@ -102,7 +132,7 @@ def _began(recording: ImportFile, given: str | None) -> float:
         ended = time.time() if recording.file == STDIN else Path(recording.file).stat().st_mtime
     except OSError as error:
         raise KscopeError(f"{recording.file}: cannot be read: {error.strerror}") from None
-    return ended - recording.length()
+    return ended - recording.survey.length
 
 
 def _warn_of_age(category: Category, file: str, oldest: float) -> None:
@@ -113,18 +143,3 @@ def _warn_of_age(category: Category, file: str, oldest: float) -> None:
             f" {kept // 86400} days, older ones are removed soon. --time says when it began",
             err=True,
         )
-
-
-def _fixed(category: Category, given: Iterable[str]) -> dict[str, Any]:
-    fixed: dict[str, Any] = {}
-    for each in given:
-        name, equals, text = each.partition("=")
-        column = category.column(name)
-        if not equals or column is None:
-            names = ", ".join(one.name for one in category.columns)
-            raise UsageError(f"--set {each}: must be COLUMN=VALUE, with one of {names}")
-        try:
-            fixed[name] = column.type.parse(text)
-        except ValueError as error:
-            raise UsageError(f"--set {each}: {error}") from None
-    return fixed

@@ -16,11 +16,11 @@ from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload
 from kscope.client.retry import pause_after
-from kscope.declare.model import Category
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError
-from kscope.readers.base import Line
-from kscope.readers.import_file import ImportFile
+from kscope.profiles.columns import unknown_values
+from kscope.readers.reading.base import Line, Reading
+from kscope.readers.recording import Recording
 
 _ROWS_PER_REQUEST = 5000
 _TRIES = 6
@@ -33,38 +33,49 @@ _BUSY = frozenset({408, 422, 429, 502, 503, 504})
 @dataclass(slots=True)
 class Importer:
     """`hostname`, unless None, and `fixed` replace the values of every row. `began` is the time of
-    the recording's first row.
+    the recording's first row; `moment` is what a user said of it, and makes another recording.
 
     So far `rows` were sent; the server had stored `known` of them before. `oldest` is the time of
     the oldest row. Times are in seconds since 1970.
     """
 
     endpoint: Endpoint
-    recording: ImportFile
+    recording: Recording
     hostname: str | None
     fixed: dict[str, Any]
     began: float
+    moment: str = ""
     rows: int = 0
     known: int = 0
     oldest: float = math.inf
+    reading: Reading = field(init=False)
     _own_name: str = field(default_factory=socket.gethostname)
     _unknown: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        stacks = self.recording.form.stacks
-        self._unknown = _unknown(self.recording.category) if stacks else {}
+        self.reading = self.recording.reading()
+        fills = self.recording.form.fills_unknown
+        self._unknown = unknown_values(self.recording.category) if fills else {}
 
     def send(self) -> Iterator[int]:
-        """Yield the number of rows so far after each request. KscopeError names the place."""
+        """Yield the line that was read last after each request. KscopeError names the place, also
+        if the recording has no rows.
+        """
         lines = self._lines()
         while batch := list(islice(lines, _ROWS_PER_REQUEST)):
             for host, group in groupby(batch, key=self._host):
                 self._post(host, list(group))
-            yield self.rows
+            yield batch[-1].number
+        if not self.rows:
+            raise KscopeError(f"{self.recording.file}: has no rows in the format {self._format}")
+
+    @property
+    def _format(self) -> str:
+        return self.recording.form.name
 
     def _lines(self) -> Iterator[Line]:
         try:
-            yield from self.recording.lines()
+            yield from self.recording.lines(self.reading)
         except KscopeError as error:
             raise KscopeError(f"{error}{self._so_far()}") from None
 
@@ -76,10 +87,15 @@ class Importer:
         rows = [self._row(line, stacks) for line in lines]
         table = self.recording.category.table
         body = {"hostname": host, "time": timestamp(self.began), "stacks": list(stacks)}
-        # The same part of the same file has the same key, so it is stored once. The key is made
-        # from the rows, because another version of a compressor writes other bytes.
-        plain = json.dumps([self.rows, body, rows], sort_keys=True).encode()
-        key = blake2b(plain, digest_size=16).hexdigest()
+        # The same part of the same recording has the same key, so it is stored once, whenever and
+        # from wherever it is sent: times that only follow from that are no part of it.
+        plain = json.dumps(
+            [self.recording.identity, self.moment, self.rows, host, list(stacks), rows],
+            sort_keys=True,
+        )
+        key = blake2b(plain.encode(), digest_size=16).hexdigest()
+        for line, row in zip(lines, rows, strict=True):
+            self._set_time(line, row)
         answer = self._delivered(Payload.of(table, body | {table: rows}, key))
         if not answer.stored:
             place = f"{self.recording.file}:{lines[0].number}-{lines[-1].number}"
@@ -90,13 +106,15 @@ class Importer:
     def _row(self, line: Line, stacks: dict[str, int]) -> dict[str, Any]:
         row = self._unknown | line.row | self.fixed
         row.pop("hostname", None)
-        if line.at:
-            row["time"] = timestamp(self.began + line.at)
-        self.oldest = min(self.oldest, _seconds(row.get("time"), self.began))
         for column in self.recording.category.with_role(Role.STACK):
             if isinstance(row.get(column.name), str):
                 row[column.name] = stacks.setdefault(row[column.name], len(stacks))
         return row
+
+    def _set_time(self, line: Line, row: dict[str, Any]) -> None:
+        if line.at:
+            row["time"] = timestamp(self.began + line.at)
+        self.oldest = min(self.oldest, _seconds(row.get("time"), self.began))
 
     def _delivered(self, payload: Payload) -> Answer:
         """Try again if the server is busy, but not if it never answered."""
@@ -119,12 +137,3 @@ def _seconds(time: Any, began: float) -> float:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return began
-
-
-def _unknown(category: Category) -> dict[str, Any]:
-    """Return values for required columns that a recording may not have."""
-    return {
-        column.name: column.type.unknown
-        for column in category.columns
-        if column.type.unknown is not None and not column.optional
-    }

@@ -239,7 +239,10 @@ def test_a_token_file_of_something_else_is_told(server: Serving, tmp_path: Path)
     [
         (("offcputim", "-", "--format", "folded"), "", "there is no table 'offcputim'", 2),
         (("offcputime", "no.folded"), "", "no.folded: cannot be read", 1),
-        (("offcputime", "-"), "", "name its format with --format folded|perf|ndjson", 2),
+        (("offcputime", "-"), "hello\n", "name its format with --format folded|", 2),
+        (("offcputime", "-"), " \n", "-: is empty: there is nothing to import", 1),
+        (("offcputime", "-"), "PERFILE2", "-: is perf's own file: run `perf script", 1),
+        (("offcputime", "-"), "a;work 31 50\n", "-:1: has two numbers, as a comparison has", 1),
         (
             ("offcputime", "-", "--format", "folded"),
             "a;b 1\na;b x\n",
@@ -276,3 +279,93 @@ def test_a_mistake_names_its_place(
 ) -> None:
     """The file, the line, what is wrong and what to do; nothing of it is stored."""
     assert said in run(server, *arguments, *MOMENT, code=code, stdin=stdin.encode())
+
+
+def test_a_recording_that_comes_twice_counts_once(server: Serving, tmp_path: Path) -> None:
+    """Whenever it is piped in, from a file of any name, compressed or not; unless another start
+    says that it is another recording.
+    """
+    given = ("offcputime", "-", "--hostname", "twice")
+    content = b"a;b 5\na;c 7\n"
+    assert "2 rows sent, 0 of them" in run(server, *given, stdin=content)
+    time.sleep(0.01)
+    assert "2 rows sent, 2 of them" in run(server, *given, stdin=content)
+    file = tmp_path / "recording"
+    file.write_bytes(gzip.compress(content))
+    assert "2 rows sent, 2 of them" in run(server, "offcputime", file, "--hostname", "twice")
+    assert "2 rows sent, 0 of them" in run(server, *given, *MOMENT, stdin=content)
+    file.write_bytes(content + b"a;d 9\n")
+    assert "3 rows sent, 0 of them" in run(server, "offcputime", file, "--hostname", "twice")
+
+
+@pytest.mark.parametrize(
+    ("options", "number", "elapsed", "samples"),
+    [
+        (("--frequency", "100"), "250", 2_500_000, 250),
+        ((), "250", 0, 250),
+        (("--value", "samples"), "250", 0, 250),
+        (("--unit", "ms"), "250", 250_000, 1),
+        (("--unit", "ns"), "1500", 1, 1),
+        (("--unit", "us", "--scale", "0.5"), "3", 1, 1),
+        (("--scale", "2", "--frequency", "50"), "2", 80_000, 4),
+    ],
+)
+def test_numbers_of_samples_become_time_by_their_rate(
+    server: Serving, options: tuple[str, ...], number: str, elapsed: int, samples: int
+) -> None:
+    """Folded text of a profiler counts samples, unless the user names another unit."""
+    host = f"rate {' '.join(options)}"
+    run(
+        server,
+        "profile",
+        "-",
+        *MOMENT,
+        *options,
+        "--hostname",
+        host,
+        stdin=f"a;b {number}".encode(),
+    )
+    assert folded(server, "profile", host, "samples") == [f"a;b {samples}"]
+    assert folded(server, "profile", host, "elapsed") == [f"a;b {elapsed}"]
+
+
+def test_frames_behind_the_delimiter_are_those_of_the_kernel(server: Serving) -> None:
+    """bcc's -d writes `-` between the frames of the program and of the kernel."""
+    content = b"app;main;-;read;schedule 5\nkworker;-;work_[k] 3\n"
+    run(server, "offcputime", "-", *MOMENT, "--hostname", "delimited", stdin=content)
+    assert folded(server, "offcputime", "delimited") == [
+        "app;main;read_[k];schedule_[k] 5",
+        "kworker;work_[k] 3",
+    ]
+
+
+def test_a_mark_of_the_byte_order_is_no_text(server: Serving) -> None:
+    """Editors put it before the first line."""
+    run(server, "offcputime", "-", *MOMENT, "--hostname", "bom", stdin=b"\xef\xbb\xbfapp;a 4\r\n")
+    assert folded(server, "offcputime", "bom") == ["app;a 4"]
+
+
+def test_fractions_of_a_unit_are_not_lost(server: Serving) -> None:
+    """A thousand waits of 1.5 us are 1500 us."""
+    content = "".join(f"a;b{n % 2} 1500\n" for n in range(1000)).encode()
+    options = (*MOMENT, "--unit", "ns", "--hostname", "carried")
+    run(server, "offcputime", "-", *options, stdin=content)
+    numbers = [int(line.rsplit(" ", 1)[1]) for line in folded(server, "offcputime", "carried")]
+    assert sum(numbers) == 1500
+    assert max(numbers) - min(numbers) <= 500
+
+
+def test_a_line_without_end_is_skipped_and_counted(server: Serving) -> None:
+    """Memory stays bounded, and the other lines arrive."""
+    content = b"a;b 1\n" + b"x;" * 2_000_000 + b"y 1\na;c 2\n"
+    given = ("import", "offcputime", "-", *MOMENT, "--hostname", "long", "--format", "folded")
+    done = command(*given, "--server", server.ingest, stdin=content)
+    assert done.returncode == 0, done.stderr
+    assert "1 line skipped: longer than 1 MiB (the first is line 2)" in done.stderr
+    assert folded(server, "offcputime", "long") == ["a;b 1", "a;c 2"]
+
+
+def test_an_option_that_a_format_does_not_heed_is_refused(server: Serving) -> None:
+    """NDJSON names its columns and units."""
+    said = run(server, "offcputime", "-", "--unit", "ms", code=2, stdin=b'{"elapsed": 1}\n')
+    assert "--unit does not fit the format ndjson, which takes none of them" in said

@@ -8,9 +8,9 @@ mysqld 1234/1240 [002] 5184.302: 250000 cpu-clock:
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import Any
 
-from kscope.readers.base import ImportColumns, Line, ReadError
+from kscope.profiles.sample import Amount, Sample
+from kscope.readers.reading.base import Format, Head, Line, ReadError, Reading, Survey
 
 _EVENT = re.compile(
     r"\s*(?P<comm>\S.*?)\s+(?P<pid>-?\d+)(?:/(?P<tid>-?\d+))?\s+(?:\[\d+\]\s+)?"
@@ -27,27 +27,53 @@ _CLOCKS = re.compile(r"(cpu-clock|task-clock|sched:sched_stat_\w+)(:\w+)?")
 _Sample = tuple[int, re.Match[str], list[tuple[str, str]]]
 
 
-def perf_script(lines: Iterable[str], columns: ImportColumns) -> Iterator[Line]:
+def _read(reading: Reading) -> Iterator[Line]:
     """Yield one row per sample; its time counts from the first sample."""
     first: float | None = None
-    for number, event, frames in _samples(lines):
+    for number, event, frames in _samples(reading.lines()):
         time = float(event["time"])
         first = time if first is None else first
-        row: dict[str, Any] = {
-            columns.stack.name: ";".join(_named(*each, event["comm"]) for each in reversed(frames)),
-            columns.value.name: _value(number, event, columns),
-        }
-        if columns.root:
-            row[columns.root.name] = event["comm"]
-        for name in ("pid", "tid"):
-            if event[name] and columns.category.column(name) is not None:
-                row[name] = int(event[name])
-        yield Line(number, row, time - first)
+        stack = tuple(_named(*each, event["comm"]) for each in reversed(frames))
+        pid, tid = int(event["pid"]), int(event["tid"]) if event["tid"] else None
+        sample = Sample(stack, _amounts(event), event["comm"], pid, tid)
+        _check_time(number, event, sample, reading)
+        yield reading.line(number, sample, time - first)
 
 
-def _samples(lines: Iterable[str]) -> Iterator[_Sample]:
+def _amounts(event: re.Match[str]) -> tuple[Amount, ...]:
+    count = Amount("samples", "count", 1)
+    if event["period"] and _CLOCKS.fullmatch(event["event"]):
+        return (count, Amount("elapsed", "ns", int(event["period"])))
+    return (count,)
+
+
+def _check_time(number: int, event: re.Match[str], sample: Sample, reading: Reading) -> None:
+    """Raise ReadError if the category needs a time that the sample does not have."""
+    columns = reading.columns
+    timed = len(sample.amounts) > 1 or columns.frequency or columns.value.sampled_by
+    if timed or columns.value.type.counts_events:
+        return
+    if _CLOCKS.fullmatch(event["event"]):
+        raise ReadError(
+            number,
+            f"event {event['event']} has no period, which says how long it was: print it with "
+            "`perf script -F +period`, or choose a count with --value",
+        )
+    raise ReadError(
+        number,
+        f"event {event['event']} does not say how much {columns.value.name} there was; name the "
+        "rate with --frequency, or choose a count with --value",
+    )
+
+
+def _survey(reading: Reading) -> Survey:
+    times = [float(event["time"]) for _, event, _ in _samples(reading.lines())]
+    return Survey(length=max(times) - times[0] if times else 0.0)
+
+
+def _samples(lines: Iterable[tuple[int, str]]) -> Iterator[_Sample]:
     sample: _Sample | None = None
-    for number, line in enumerate(lines, 1):
+    for number, line in lines:
         frame = _FRAME.fullmatch(line.rstrip("\n"))
         if frame and sample:
             sample[2].append((frame["symbol"], frame["dso"]))
@@ -64,27 +90,9 @@ def _samples(lines: Iterable[str]) -> Iterator[_Sample]:
         yield sample
 
 
-def _value(number: int, event: re.Match[str], columns: ImportColumns) -> int:
-    if columns.value.type.counts_events:
-        return 1
-    if columns.value.type.unit == "us" and _CLOCKS.fullmatch(event["event"]):
-        if event["period"]:
-            return int(event["period"]) // 1000
-        raise ReadError(
-            number,
-            f"event {event['event']} has no period, which says how long it was: print it with "
-            "`perf script -F +period`, or choose a count with --value",
-        )
-    raise ReadError(
-        number,
-        f"event {event['event']} does not say how much {columns.value.name} there was; "
-        "choose a count with --value",
-    )
-
-
 def _named(symbol: str, dso: str, comm: str) -> str:
     """Return the frame with a mark for the kernel or a library, as in a probe's stacks."""
-    name = symbol.replace(";", ":")
+    name = symbol
     library = PurePosixPath(dso.removesuffix(" (deleted)")).name
     if dso.startswith(("[kernel", "[guest.kernel")) or ".ko" in library:
         return f"{name}_[k]"
@@ -93,3 +101,21 @@ def _named(symbol: str, dso: str, comm: str) -> str:
     if dso.startswith("[") and dso not in ("[vdso]", "[heap]", "[stack]", "[vsyscall]"):
         return f"{name}_[k]"
     return f"{name} [{library.strip('[]')}]"
+
+
+def _matches(head: Head) -> bool:
+    return any(map(_EVENT.fullmatch, head.lines()))
+
+
+FORMATS = (
+    Format(
+        name="perf",
+        help="the output of `perf script`",
+        example="perf script | kscope import profile -",
+        matches=_matches,
+        read=_read,
+        survey=_survey,
+        rank=40,
+        options=frozenset({"value", "root", "frequency", "event"}),
+    ),
+)

@@ -1,0 +1,1 @@
+"""One pass over a recording: its bytes, its lines, the columns that it fills."""

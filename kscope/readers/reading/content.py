@@ -1,0 +1,129 @@
+"""The bytes of a file: decompressed by their content, bounded, and read as often as needed."""
+
+import bz2
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import zstandard
+
+from kscope.errors import KscopeError
+from kscope.readers.reading.base import Head, Skipped
+
+# No tool writes longer lines, and the server takes no longer stacks.
+LONGEST_LINE = 1024 * 1024
+_MAGIC = 8
+_HEAD = 64 * 1024
+_CHUNK = 1024 * 1024
+_BOM = codecs.BOM_UTF8
+
+
+# What opens a stream of each kind, by the bytes that it starts with.
+_Opener = Callable[[BinaryIO], Any]
+_COMPRESSED: tuple[tuple[bytes, str, _Opener], ...] = (
+    (b"\x1f\x8b", "gzip", lambda file: gzip.GzipFile(fileobj=file)),
+    (b"BZh", "bzip2", bz2.BZ2File),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "zstd",
+        # Blocks of more memory than this are no recording's.
+        lambda file: zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
+            file, read_across_frames=True
+        ),
+    ),
+)
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file at `path`, named `name` in messages. Raises KscopeError for what cannot be read."""
+
+    path: Path
+    name: str
+
+    def lines(self, skipped: Skipped) -> Iterator[tuple[int, str]]:
+        """Yield the lines; one that is too long is skipped, and counted."""
+        with self._open() as file:
+            buffered: Any = io.BufferedReader(file)
+            yield from text_lines(buffered, skipped)
+
+    def whole(self, limit: int) -> bytes:
+        """Return all bytes. Raises KscopeError if there are more than `limit`."""
+        with self._open() as file:
+            content = _read_up_to(file, limit + 1)
+        if len(content) > limit:
+            raise KscopeError(f"{self.name}: has more than {limit >> 20} MiB; split it")
+        return content
+
+    def head(self) -> Head:
+        """Return the beginning, by which the format is found."""
+        with self._open() as file:
+            raw = _read_up_to(file, _HEAD + 1)
+        text = raw[:_HEAD].removeprefix(_BOM).decode("utf-8", "replace")
+        return Head(raw[:_HEAD], text, len(raw) <= _HEAD)
+
+    def identity(self) -> tuple[str, int]:
+        """Return a hash of the bytes, and their number: another compression changes neither."""
+        digest, size = blake2b(digest_size=16), 0
+        with self._open() as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+        return digest.hexdigest(), size
+
+    @contextmanager
+    def _open(self) -> Iterator[BinaryIO]:
+        try:
+            raw = self.path.open("rb")
+        except OSError as error:
+            raise KscopeError(f"{self.name}: cannot be read: {error.strerror}") from None
+        with raw:
+            start = raw.peek(_MAGIC)[:_MAGIC]
+            found = next((each for each in _COMPRESSED if start.startswith(each[0])), None)
+            if found is None and self.path.suffix == ".gz":
+                raise KscopeError(
+                    f"{self.name}: is not what gzip wrote: it starts with other bytes"
+                )
+            if found is None:
+                yield raw
+                return
+            _, program, opener = found
+            try:
+                yield opener(raw)
+            except EOFError as error:
+                raise KscopeError(f"{self.name}: is cut off: {error}") from None
+            except _DAMAGED as error:
+                raise KscopeError(f"{self.name}: is not what {program} wrote: {error}") from None
+
+
+def _read_up_to(file: BinaryIO, limit: int) -> bytes:
+    pieces = []
+    while limit > 0 and (piece := file.read(min(limit, _CHUNK))):
+        pieces.append(piece)
+        limit -= len(piece)
+    return b"".join(pieces)
+
+
+def text_lines(file: BinaryIO, skipped: Skipped) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line; one that is too long is skipped.
+
+    A symbol that is not UTF-8 is shown with replacement characters, and its row is kept.
+    """
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
+            skipped.add(number, f"longer than {LONGEST_LINE >> 20} MiB")
+            while not line.endswith(b"\n") and (line := file.readline(LONGEST_LINE)):
+                pass
+            continue
+        text = line.removeprefix(_BOM) if number == 1 else line
+        yield number, text.decode("utf-8", "replace").rstrip("\r\n")

@@ -1,0 +1,89 @@
+"""A recording in one of the formats, read as rows."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kscope.declare.model import Category
+from kscope.errors import KscopeError, UsageError
+from kscope.readers.detect import format_of
+from kscope.readers.reading.base import Format, Line, Options, ReadError, Reading, Survey
+from kscope.readers.reading.content import FileContent
+
+STDIN = "-"
+
+
+@contextmanager
+def content_of(file: str) -> Iterator[FileContent]:
+    """Yield the content of a file; standard input is copied to a temporary one first."""
+    if file != STDIN:
+        yield FileContent(Path(file), file)
+        return
+    with tempfile.NamedTemporaryFile() as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield FileContent(Path(copy.name), file)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A file of one format for one category. `size` is in bytes after decompression.
+
+    `identity` is a hash of the content: the same recording has the same one, wherever it lies.
+    """
+
+    file: str
+    content: FileContent
+    form: Format
+    category: Category
+    options: Options
+    identity: str
+    size: int
+    survey: Survey = field(default=Survey())
+
+    def reading(self) -> Reading:
+        """Return a new pass over the recording."""
+        return Reading(self.category, self.content, self.options, self.survey)
+
+    def lines(self, reading: Reading) -> Iterator[Line]:
+        """Read a row when it is needed, whatever the file's size; KscopeError names the line."""
+        with placed(self.file):
+            yield from self.form.read(reading)
+
+
+@contextmanager
+def placed(file: str) -> Iterator[None]:
+    """Put the file and the line before the message of a ReadError."""
+    try:
+        yield
+    except ReadError as error:
+        raise KscopeError(f"{file}:{error.number}: {error}") from None
+
+
+def opened(
+    file: str, content: FileContent, category: Category, options: Options, name: str = ""
+) -> Recording:
+    """Return the recording in the named format, else in that of its content.
+
+    Raises UsageError for an option that the format does not heed, and KscopeError.
+    """
+    form = format_of(file, content.head(), name)
+    check_options(form, options)
+    identity, size = content.identity()
+    survey = Survey()
+    if form.survey:
+        with placed(file):
+            survey = form.survey(Reading(category, content, options))
+    return Recording(file, content, form, category, options, identity, size, survey)
+
+
+def check_options(form: Format, options: Options) -> None:
+    """Raise UsageError for an option that the format does not heed."""
+    for name in options.given():
+        if name not in form.options:
+            takes = ", ".join(f"--{each}" for each in sorted(form.options)) or "none of them"
+            raise UsageError(f"--{name} does not fit the format {form.name}, which takes {takes}")
