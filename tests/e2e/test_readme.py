@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import needs
+from tests.documents import blocks, install_commands, run
 from tests.serving import ROOT, Serving, kscope, serving
 from tests.workloads import workload
 
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+BLOCKS = blocks("README.md")
 # Run by other tests: test_run.py, test_wheel.py, test_outgrown.py, and the server of these.
 ELSEWHERE = (
     "scripts/run",
@@ -55,11 +53,7 @@ probe:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the environment of the commands; `kscope` is where the README puts it."""
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "bin").mkdir()
-    (folder / "bin" / "kscope").symlink_to(f"{sysconfig.get_path('scripts')}/kscope")
-    if not shutil.which("sudo"):  # a reader who is root leaves it out
-        (folder / "bin" / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
-        (folder / "bin" / "sudo").chmod(0o755)
+    install_commands(folder)
     shutil.copytree(ROOT / "mine", folder / "mine", ignore=shutil.ignore_patterns("*.yaml"))
     config = (ROOT / "kernelscope.yaml").read_text()
     assert PROBES in config
@@ -91,7 +85,7 @@ def test_every_command_works(
             if not block.startswith(ELSEWHERE):
                 # On this machine only what the test started is traced.
                 ours = block.replace("KS_PID == 0 || pid == KS_PID", f"pid == {connecting}")
-                _run(language, ours, folder, server, waiter.pid)
+                run(language, ours, folder, server, waiter.pid)
         page.goto(f"{_arrived(server, 'tcpconnect')}&view=rows")
         shown = page.get_by_role("table", name="Rows")
         shown.get_by_text(f"{connecting}").first.wait_for()
@@ -144,25 +138,3 @@ def _arrived(server: Serving, table: str) -> str:
         assert time.monotonic() < end, server.get(f"/api/v1/rows/{table}").text
         time.sleep(0.2)
     return f"{server.read}/?table={table}"
-
-
-def _run(language: str, block: str, folder: Path, server: Serving, pid: int) -> None:
-    block = block.replace("http://127.0.0.1:8080", server.read)
-    block = block.replace("http://127.0.0.1:8081", server.ingest)
-    command = [sys.executable, "-c", block] if language == "python" else ["sh", "-euc", block]
-    environment = os.environ | {
-        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "PID": str(pid),
-    }
-    run = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert run.returncode == 0, f"{block}\n{run.stdout}\n{run.stderr}"
-    # curl succeeds at getting an error, too.
-    assert '"status":4' not in run.stdout, f"{block}\n{run.stdout}"
