@@ -25,7 +25,7 @@ _CHUNK = 1024 * 1024
 _BOM = codecs.BOM_UTF8
 
 
-# What opens a stream of each kind, by the bytes that it starts with.
+# A stream of each kind is opened by the bytes that it starts with.
 _Opener = Callable[[BinaryIO], Any]
 _COMPRESSED: tuple[tuple[bytes, str, _Opener], ...] = (
     (b"\x1f\x8b", "gzip", lambda file: gzip.GzipFile(fileobj=file)),
