@@ -12,16 +12,22 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import cast
 
+import msgspec
+
 from kscope.cli.categories import good_catalog
 from kscope.client.endpoint import read_token, server_address
 from kscope.config import Settings, SQLite, load_settings
-from kscope.declare.model import Catalog
+from kscope.declare.model import Catalog, Category
 from kscope.declare.types.base import Role
 from kscope.errors import KscopeError, UsageError
 from kscope.query.across.question import QuestionOfAll
+from kscope.query.answers.categories import categories
+from kscope.query.answers.markers import markers, read_question
 from kscope.query.answers.question import BASE, Question
+from kscope.query.export import STACKS
+from kscope.query.export.base import JSON
 from kscope.query.parse.scope import category_of
-from kscope.query.responses import Response, respond, respond_of_all
+from kscope.query.responses import Response, respond, respond_of_all, with_missing
 from kscope.store.open import open_to_read
 from kscope.store.reader import Reader
 from kscope.store.schema.meta import stored_tables
@@ -43,6 +49,11 @@ class ServerSource:
     url: str
     token: str = field(default="", repr=False)
 
+    @property
+    def page(self) -> str:
+        """The address of the page."""
+        return self.url.rstrip("/")
+
     def ask(
         self, question: Question, table: str, request: Request, take: Callable[[bytes], object]
     ) -> None:
@@ -56,6 +67,12 @@ class ServerSource:
         self, question: QuestionOfAll, request: Request, take: Callable[[bytes], object]
     ) -> None:
         self._take(question.path, request, take)
+
+    def categories(self, take: Callable[[bytes], object]) -> None:
+        self._take("/categories", (), take)
+
+    def markers(self, request: Request, take: Callable[[bytes], object]) -> None:
+        self._take("/markers", request, take)
 
     def _take(self, place: str, request: Request, take: Callable[[bytes], object]) -> None:
         address = f"{self.url.rstrip('/')}{BASE}{place}?{urllib.parse.urlencode(request)}"
@@ -105,7 +122,7 @@ class ServerSource:
 
     def _read(self, answer: http.client.HTTPResponse) -> bytes:
         try:
-            return answer.read(_PIECE)
+            return answer.read1(_PIECE)
         except (OSError, http.client.HTTPException) as error:
             raise KscopeError(f"{self.url}: the answer broke off: {error}") from None
 
@@ -114,6 +131,11 @@ class ServerSource:
 class Direct:
     settings: Settings
     catalog: Catalog
+
+    @property
+    def page(self) -> str:
+        """Empty: a database has no page."""
+        return ""
 
     def has_stacks(self, table: str) -> bool:
         category = self.catalog.get(table)
@@ -136,9 +158,21 @@ class Direct:
         async def answer(reader: Reader) -> Response:
             # Until a server opens the database, it is without the tables of new categories.
             there = await stored_tables(reader.fetch, reader.schema)
-            known = (each for each in self.catalog if each.union or each.table in there)
-            asked = question.read(Catalog(tuple(known)), request)
-            return await respond_of_all(reader, question, asked, stream=False)
+            known = Catalog(tuple(e for e in self.catalog if there.issuperset(_tables(e))))
+            asked = question.read(known, request)
+            return await respond_of_all(reader.only(known), question, asked, stream=False)
+
+        asyncio.run(self._respond(answer, take))
+
+    def categories(self, take: Callable[[bytes], object]) -> None:
+        exports = {name: each.title for name, each in STACKS.items() if each.title}
+        take(msgspec.json.encode(categories(self.catalog, exports, (), ())))
+
+    def markers(self, request: Request, take: Callable[[bytes], object]) -> None:
+        async def answer(reader: Reader) -> Response:
+            asked = read_question(self.catalog, request)
+            found = with_missing(reader, await markers(reader, asked))
+            return Response(JSON.media_type, msgspec.json.encode(found))
 
         asyncio.run(self._respond(answer, take))
 
@@ -156,6 +190,11 @@ class Direct:
                     # A list may be longer than one deadline: each piece has its own.
                     deadline.left = reader.seconds
                     take(piece)
+
+
+def _tables(category: Category) -> set[str]:
+    """Return the tables that a category reads; a union has those of its members."""
+    return {member.table for member in category.union} or {category.table}
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from kscope.declare.model import Catalog
 from kscope.generate.tables import Schema
+from kscope.generate.tables import schema as schema_of
 from kscope.store.backends.base import Backend
 from kscope.store.backends.deadline import Deadline
 from kscope.store.backends.errors import StoreError
@@ -62,6 +63,11 @@ class Reader:
     def within(self, deadline: Deadline) -> "Reader":
         """Return this reader with one deadline for everything that is read through it."""
         return replace(self, _bound=deadline)
+
+    def only(self, catalog: Catalog) -> "Reader":
+        """Return this reader of some of the categories."""
+        schema = schema_of(catalog)
+        return replace(self, _current=lambda: schema)
 
     async def knowing(self) -> "Reader":
         """Return this reader with the progress of all tables, for a question that reads many."""
