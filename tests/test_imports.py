@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "server": BELOW_STORE | {"store", "query", "elf", "profiles"},
     "client": {"errors", "files"},
     "readers": {"errors", "discovery", "declare", "client", "profiles"},
+    "assistant": {"errors", "declare", "store", "query"},
     "agent": {"errors", "files", "elf", "declare", "config", "client"},
 }
 # The folders of a part, from left to right; "" is the part's own modules.
@@ -40,6 +41,7 @@ LAYERS = {
     "query": ("sql", "parse", "scan", "changes", "answers", "export", "across", ""),
     "server": ("http", "ingest", "openapi", "read", "symbols", ""),
     "readers": ("reading", "formats", ""),
+    "assistant": ("texts", ""),
     "agent": ("host", "rows", "stacks", "engines", "run", ""),
 }
 # Libraries that only one part deals with, so that replacing one is that part's business alone.
@@ -47,6 +49,7 @@ BELONGS_TO = {
     "yaml": {"declare"},
     "bcc": {"agent"},
     "click": {"cli"},
+    "mcp": {"assistant"},
     "starlette": {"server"},
     "uvicorn": {"server"},
     "databases": {"store"},

@@ -22,6 +22,7 @@ COMMANDS = {
     "generate": "kscope.cli.generate:generate",
     "import": "kscope.cli.import_:import_",
     "marker": "kscope.cli.marker:marker",
+    "mcp": "kscope.cli.mcp:mcp",
     "migrate": "kscope.cli.migrate:migrate",
     "query": "kscope.cli.query:query",
     "restore": "kscope.cli.backup:restore",

@@ -1,4 +1,4 @@
-"""A new export format or question is one new file: the API, the CLI and the docs have it."""
+"""A new export format or question is one new file: the API, the CLI, tools and docs have it."""
 
 from __future__ import annotations
 
@@ -81,6 +81,16 @@ answer = world.get(sys.argv[2])
 print(answer.status_code, answer.headers["content-type"], answer.text)
 world.close()
 """
+# Calls a tool of a package that is not this one.
+CALL = """
+import sys
+from pathlib import Path
+from kscope.cli.source import source_of
+from tests.assistant.asked import asked
+
+source = source_of(None, None, Path(sys.argv[1]), None)
+print(asked(source, "length", table="offcputime", start="2026-11-23", end="2026-11-24"))
+"""
 DAY = "from=2026-11-23&to=2026-11-24"
 
 
@@ -132,11 +142,12 @@ def test_an_export_format_is_one_file(package: Path, file: Path) -> None:
 
 
 def test_a_question_is_one_file(package: Path, file: Path) -> None:
-    """The API, the command line and the reference page have the question of a new file."""
+    """The API, the command line, assistants and the reference page have a new file's question."""
     (package / "kscope/query/answers/length.py").write_text(QUESTION)
     address = f"/api/v1/length/offcputime?{DAY}"
     assert python(package, "-c", ASK, file, address) == '200 application/json {"hours":24.0}\n'
     days = ("--from", "2026-11-23", "--to", "2026-11-24")
+    assert "| 24 |" in python(package, "-c", CALL, file)
     asked = ("query", "offcputime", *days, "--sqlite", file, "-q", "length")
     assert python(package, "-m", "kscope", *asked) == "hours\n   24\n"
     assert "### `GET /api/v1/length/{table}`" in reference(package)

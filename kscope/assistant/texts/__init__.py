@@ -1,0 +1,1 @@
+"""Answers as lines of text: one module for each shape of answer."""
