@@ -103,10 +103,11 @@ def import_(  # noqa: PLR0913 - one per option
     token = read_token(token_file or settings.agent.token_file)
     endpoint = Endpoint(server or settings.agent.server, token)
     constant = fixed_values(category, fixed)
+    given = _moment(moment)
     for file in files:
         with content_of(file) as content:
             recording = opened(file, content, category, Options(**chosen), form or "")
-            began = _began(recording, moment)
+            began = _began(recording) if given is None else given
             importer = Importer(endpoint, recording, hostname, constant, began, moment)
             _send(importer, Progress(file, recording.size))
 
@@ -122,12 +123,17 @@ def _send(importer: Importer, progress: Progress) -> None:
     _warn_of_age(importer.recording.category, file, importer.oldest)
 
 
-def _began(recording: Recording, given: str) -> float:
-    """Return the start in seconds since the epoch: a recording ends when its file is written."""
-    if given:
-        from kscope.query.parse.timerange import SECOND, now, parse_moment  # noqa: PLC0415 - rare
+def _moment(given: str) -> float | None:
+    """Return the start that the user names, in seconds since the epoch. Raises UsageError."""
+    if not given:
+        return None
+    from kscope.query.parse.timerange import SECOND, now, parse_moment  # noqa: PLC0415 - rare
 
-        return parse_moment("--time", given, now()) / SECOND
+    return parse_moment("--time", given, now()) / SECOND
+
+
+def _began(recording: Recording) -> float:
+    """Return the start in seconds since the epoch: a recording ends when its file is written."""
     try:
         ended = time.time() if recording.file == STDIN else Path(recording.file).stat().st_mtime
     except OSError as error:

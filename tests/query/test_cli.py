@@ -212,7 +212,7 @@ def test_a_server_is_asked_the_same_questions(server: str) -> None:
         (("serve", "--mysql", "db:3307", "--dbport", "3308"), 2, "leave one out"),
         (("serve", "--dbuser", "x"), 2, "require --mysql HOST"),
         (("import", "offcputim", "x.folded"), 2, "Did you mean 'offcputime'?"),
-        (("import", "offcputime", "x.bin"), 2, "name its format with --format"),
+        (("import", "offcputime", "x.bin"), 1, "x.bin: cannot be read"),
         (("--help",), 0, ""),
         (("--version",), 0, ""),
     ],
