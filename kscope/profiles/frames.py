@@ -1,7 +1,9 @@
 """Frames of other tools become one folded text, as our probes write it."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
 
+KERNEL = "_[k]"
 UNKNOWN = "[unknown]"
 TRUNCATED = "[truncated]"
 # Characters of a folded stack that a category takes, and of one frame.
@@ -23,6 +25,31 @@ def clean(name: str) -> str:
     """Return a frame's name without separators, and of bounded length; never an empty one."""
     name = name[:_LONGEST_FRAME].translate(_SEPARATORS).strip()
     return name or UNKNOWN
+
+
+def marked(name: str, file: str, program: str = "") -> str:
+    """Return the name with a mark for the kernel, or for a library other than the program itself.
+
+    `file` is the path of the mapped file that holds the function.
+    """
+    if file.startswith(("[kernel", "[guest.kernel")) or file.endswith((".ko", ".ko.xz", ".ko.zst")):
+        return name if name.endswith(KERNEL) else f"{name}{KERNEL}"
+    library = file_name(file)
+    is_library = ".so" in library or library == "vdso"
+    return f"{name} [{library}]" if is_library and library != program else name
+
+
+def without_name(file: str, address: int) -> str:
+    """Return the frame of a function that has no name: `libx.so.6+0x1a30`."""
+    library = file_name(file)
+    if not library and not address:
+        return UNKNOWN
+    return f"{library or UNKNOWN}+0x{address:x}"
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a mapped file's path."""
+    return PurePosixPath(path.removesuffix(" (deleted)")).name.strip("[]")
 
 
 def _cut(frames: Iterable[str]) -> str:

@@ -13,7 +13,13 @@ _MESSAGES = {
     "ValueType": {1: "type int64", 2: "unit int64"},
     "Label": {1: "key int64", 2: "str int64", 3: "num int64", 4: "num_unit int64"},
     "Sample": {1: "location_id *uint64", 2: "value *int64", 3: "label *Label"},
-    "Mapping": {1: "id uint64", 2: "memory_start uint64", 5: "filename int64"},
+    "Mapping": {
+        1: "id uint64",
+        2: "memory_start uint64",
+        3: "memory_limit uint64",
+        4: "file_offset uint64",
+        5: "filename int64",
+    },
     "Line": {1: "function_id uint64", 2: "line int64"},
     "Location": {1: "id uint64", 2: "mapping_id uint64", 3: "address uint64", 4: "line *Line"},
     "Function": {1: "id uint64", 2: "name int64", 3: "system_name int64", 4: "filename int64"},
@@ -26,6 +32,10 @@ _MESSAGES = {
         6: "string_table *string",
         9: "time_nanos int64",
         10: "duration_nanos int64",
+        11: "period_type ValueType",
+        12: "period int64",
+        13: "comment *int64",
+        14: "default_sample_type int64",
     },
 }
 

@@ -1,0 +1,117 @@
+"""Protobuf's wire format, read field by field and without copies.
+
+The number, the kind and the place of a field are known before anything is kept of it, so each
+reader sets its bounds first.
+"""
+
+from collections.abc import Iterator
+
+from kscope.errors import KscopeError
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+Content = bytes | bytearray
+
+# number, kind, and the value, with the place where it ends. The value of BYTES is where it begins.
+Field = tuple[int, int, int, int]
+
+_LONGEST = 10
+_MASK = 2**64 - 1
+_SIZES = {FIXED64: 8, FIXED32: 4}
+
+
+class WireError(KscopeError):
+    """Bytes that are not a protobuf message."""
+
+
+def fields(content: Content, start: int = 0, end: int | None = None) -> Iterator[Field]:
+    """Yield the fields of the message between two places. Raises WireError."""
+    end = len(content) if end is None else end
+    at = start
+    while at < end:
+        key, at = _varint(content, at, end)
+        number, kind = key >> 3, key & 7
+        if not number:
+            raise WireError(f"at byte {at - 1}: there is no field 0")
+        if kind == VARINT:
+            value, at = _varint(content, at, end)
+            yield number, VARINT, value, at
+        elif kind == BYTES:
+            size, first = _varint(content, at, end)
+            at = first + size
+            if at > end:
+                raise WireError(f"at byte {first}: {size} bytes are announced, {end - first} left")
+            yield number, BYTES, first, at
+        elif kind in _SIZES:
+            first, at = at, at + _SIZES[kind]
+            if at > end:
+                raise WireError(f"at byte {first}: the end is missing")
+            yield number, kind, int.from_bytes(content[first:at], "little"), at
+        else:
+            raise WireError(f"at byte {at - 1}: there is no wire type {kind} here")
+
+
+def _varint(content: Content, at: int, end: int) -> tuple[int, int]:
+    """Return the number, of 64 bits, and the place behind it."""
+    if at < end and content[at] < 128:
+        return content[at], at + 1
+    number = shift = 0
+    for place in range(at, min(end, at + _LONGEST)):
+        byte = content[place]
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number & _MASK, place + 1
+        shift += 7
+    raise WireError(f"at byte {at}: a number has no end")
+
+
+def numbers(content: Content, field: Field, most: int) -> list[int]:
+    """Return the numbers of one field of a repeated integer, packed or not. Raises WireError.
+
+    `most` bounds them before they are read.
+    """
+    _, kind, start, end = field
+    if kind == VARINT:
+        return [start]
+    if kind != BYTES:
+        raise WireError(f"at byte {end}: wire type {kind} in place of numbers")
+    packed = content[start:end]
+    if packed.isascii():
+        _check_count(len(packed), most, start)
+        return list(packed)
+    # Each has one byte below 128, its last.
+    if len(packed) > most:
+        _check_count(sum(byte < 128 for byte in packed), most, start)
+    found = []
+    while start < end:
+        number, start = _varint(content, start, end)
+        found.append(number)
+    return found
+
+
+def fixed64s(content: Content, field: Field, most: int) -> list[int]:
+    """Return the numbers of one field of a repeated fixed64, packed or not. Raises WireError."""
+    _, kind, start, end = field
+    if kind == FIXED64:
+        return [start]
+    if kind != BYTES or (end - start) % 8:
+        raise WireError(f"at byte {end}: is no list of numbers of 8 bytes")
+    _check_count((end - start) // 8, most, start)
+    return [int.from_bytes(content[at : at + 8], "little") for at in range(start, end, 8)]
+
+
+def _check_count(found: int, most: int, start: int) -> None:
+    if found > most:
+        raise WireError(f"at byte {start}: {found} numbers in one list; at most {most} are read")
+
+
+def signed(number: int) -> int:
+    """Return the int64 of a number of 64 bits."""
+    return number - 2**64 if number >> 63 else number
+
+
+def text(content: Content, field: Field, most: int) -> str:
+    """Return at most `most` characters of a text; bytes that are not UTF-8 become U+FFFD."""
+    _, kind, start, end = field
+    if kind != BYTES:
+        raise WireError(f"at byte {end}: wire type {kind} in place of a text")
+    return content[start : min(end, start + 4 * most)].decode(errors="replace")[:most]
