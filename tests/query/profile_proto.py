@@ -31,6 +31,8 @@ _MESSAGES = {
         5: "function *Function",
         6: "string_table *string",
         9: "time_nanos int64",
+        7: "drop_frames int64",
+        8: "keep_frames int64",
         10: "duration_nanos int64",
         11: "period_type ValueType",
         12: "period int64",

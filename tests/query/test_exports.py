@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import re
@@ -12,17 +11,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.query.pprof_program import pprof
-from tests.query.profile_proto import profile
+from tests.query.test_rows import EVERYTHING
 from tests.query.world import NOON, SECOND, waits
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import httpx
 
     from tests.query.world import World
 
+SVG = "{http://www.w3.org/2000/svg}"
 DAY = {"from": "2026-11-23", "to": "2026-11-24"}
 FOLDED = {
     "a:b;main": 11,
@@ -46,39 +43,6 @@ def test_folded_text_has_a_stack_a_line(client: World) -> None:
     lines = export(client, "folded").text.splitlines()
     assert {stack: int(value) for stack, value in (line.rsplit(" ", 1) for line in lines)} == FOLDED
     assert lines == sorted(lines)
-
-
-def test_pprof_reads_the_profile(client: World) -> None:
-    """The published messages hold every stack, leaf first, in its unit."""
-    found = profile()
-    raw = gzip.decompress(export(client, "pprof").content)
-    found.ParseFromString(raw)
-    text = found.string_table
-    functions = {each.id: text[each.name] for each in found.function}
-    locations = {each.id: functions[each.line[0].function_id] for each in found.location}
-    stacks = {
-        ";".join(locations[i] for i in reversed(each.location_id)): each.value[0]
-        for each in found.sample
-    }
-    assert stacks == {stack.replace("a:b", "a;b"): value for stack, value in FOLDED.items()}
-    (kind,) = found.sample_type
-    assert (text[kind.type], text[kind.unit]) == ("elapsed", "microseconds")
-    assert text[0] == ""
-    assert (found.time_nanos, found.duration_nanos) == (NOON * 1000, 86400 * 10**9)
-    assert len(found.SerializeToString()) == len(raw), "there is a field that pprof does not know"
-
-
-def test_the_program_pprof_opens_the_profile(client: World, tmp_path: Path) -> None:
-    """As `go tool pprof` does: the same stacks, leaf first, their unit, the range and the total."""
-    file = tmp_path / "offcputime.pb.gz"
-    file.write_bytes(export(client, "pprof").content)
-    head, *traces = re.split(r"^-+\+-+$", pprof(file, "-traces", "-unit=us"), flags=re.MULTILINE)
-    assert "Type: elapsed\nTime: Nov 23, 2026 at 12:00am (UTC)\nDuration: 24hrs" in head
-    assert "Total samples = 16031us" in head
-    found = {}
-    for value, *frames in (trace.split() for trace in traces if trace.strip()):
-        found[";".join(reversed(frames))] = int(value.removesuffix("us"))
-    assert found == {stack.replace("a:b", "a;b"): value for stack, value in FOLDED.items()}
 
 
 def test_speedscope_reads_the_file(client: World) -> None:
@@ -119,6 +83,100 @@ def test_the_svg_stands_alone(client: World) -> None:
     left, width = boxes["io_schedule_[k]: 3 ms, 20.00 %"]
     assert left == pytest.approx(8 + 1184 * 0.8, abs=0.01)
     assert left + width == pytest.approx(1192, abs=0.02)
+
+
+def test_a_comparison_is_a_picture(client: World) -> None:
+    """A box is as wide as both sides together, red where there is more than in the base; its title
+    says both amounts and the change.
+    """
+    sides = {"hostname": "web-002", "base.hostname": "web-001"}
+    text = compared(client, "svg", **sides).text
+    assert "script" not in text
+    boxes = {
+        str(group.findtext(f"{SVG}title")): group.find(f"{SVG}rect")
+        for group in ET.fromstring(text).iter(f"{SVG}g")
+    }
+    found = {said: (float(box.get("width", 0)), box.get("fill")) for said, box in boxes.items()}
+    width = 1184 / 16031
+    assert found["all: base 9 ms, now 7.03 ms, \xd70.781"] == (1184, "#ebebe8")
+    for said, size, colour in (
+        ("futex_wait_[k]: base 5 ms, now 7 ms, \xd71.4", 12000, "#f8d7c5"),
+        ("io_schedule_[k]: base 3 ms, now 0 us, gone", 3000, "#2468b4"),
+        ("a;b: base 0 us, now 11 us, new", 11, "#c9481a"),
+    ):
+        assert found[said] == (pytest.approx(size * width, abs=0.01), colour)
+    # As shares, each side is half of the root.
+    text = compared(client, "svg", normalised="true", **sides).text
+    assert "all: base 9 ms, now 7.03 ms, the same" in text
+    assert "shares are compared" in text
+
+
+def test_a_comparison_is_folded_text(client: World) -> None:
+    """Two numbers a stack, base first, as difffolded.pl writes them; -n scales the base."""
+    sides = {"hostname": "web-002", "base.hostname": "web-001"}
+    lines = [
+        "a:b;main 0 11",
+        "mysqld;main;do_command;futex_wait_[k] 5000 7000",
+        "mysqld;main;do_command;io_schedule_[k] 3000 0",
+        "nginx 0 20",
+        "nginx;main;epoll_wait_[k] 1000 0",
+    ]
+    for form in ("folded", "difffolded"):
+        assert compared(client, form, **sides).text.splitlines() == lines
+    scaled = compared(client, "folded", normalised="true", **sides).text.splitlines()
+    assert scaled[1] == "mysqld;main;do_command;futex_wait_[k] 3906 7000"
+
+
+# A line as flamegraph.pl reads it: the stack up to the last blank, and a number without sign and exponent.
+FLAMEGRAPH_PL = re.compile(r"^(.*)\s+?(\d+(?:\.\d*)?)$")
+
+
+def test_flamegraph_pl_reads_every_line(world: World) -> None:
+    """Blanks in names, numbers at their ends, separators, names of nothing, stacks of nothing."""
+    row = {"time": NOON, "hostname": "h", "pid": 1, "count": 1}
+    names = {
+        "io worker 1;": ("main;;f 2;  ", "io worker 1:;main;[unknown];f 2;[unknown]"),
+        "a\tb\x0b\u2028c": ("x y;", "a b  c;x y;[unknown]"),
+        "": (
+            "std::map<int, int>::at(int) [lib.so]",
+            "[unknown];std::map<int, int>::at(int) [lib.so]",
+        ),
+        "idle": ("", "idle"),
+    }
+    world.insert(
+        "offcputime",
+        [
+            row | {"process": name, "stack": stack, "elapsed": 7}
+            for name, (stack, _) in names.items()
+        ],
+    )
+    world.insert("offcputime", [row | {"process": "none", "stack": "main", "elapsed": 0}])
+    lines = export(world, "folded").text.splitlines()
+    found = [match.groups() for match in map(FLAMEGRAPH_PL.match, lines) if match]
+    assert sorted(found) == sorted((stack, "7") for _, stack in names.values())
+    assert len(found) == len(lines)
+    assert export(world, "folded", by="", process="idle").text == "[no stack] 7\n"
+
+
+def test_fractions_have_no_exponent(world: World) -> None:
+    """As flamegraph.pl reads them; what is below zero has no width."""
+    row = {"time": NOON, "hostname": "h", "process": "p", "pid": 1}
+    values = {"a": 0.5, "b": 1e-5, "c": 1e-9, "d": -3.0, "e": 2e20, "f": 3.0}
+    world.insert(
+        "everything", [EVERYTHING | row | {"stack": each, "busy": n} for each, n in values.items()]
+    )
+    params = DAY | {"format": "folded", "value": "busy", "by": ""}
+    text = world.get("/api/v1/flamegraph/everything", params=params).text
+    assert text.splitlines() == ["a 0.5", "b 0.00001", "e 200000000000000000000", "f 3"]
+
+
+def compared(client: World, form: str, **query: str) -> httpx.Response:
+    answer = client.get(
+        "/api/v1/compare/offcputime", DAY | query | {"by": "process", "format": form}
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"].startswith('attachment; filename="offcputime.')
+    return answer
 
 
 def test_hostile_names_stay_text(world: World) -> None:

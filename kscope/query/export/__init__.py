@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from kscope.discovery import discovered
-from kscope.query.export.base import ComparisonFormat, ExportFormat, StackFormat, TableFormat
+from kscope.query.export.base import (
+    ComparisonFormat,
+    ExportFormat,
+    StackFormat,
+    TableFormat,
+    of_comparisons,
+)
 
 FORMATS: Mapping[str, ExportFormat] = discovered(__name__, __path__, "FORMATS")
 STACKS: Mapping[str, StackFormat] = MappingProxyType(
@@ -17,5 +23,5 @@ TABLES: Mapping[str, TableFormat] = MappingProxyType(
     {name: each for name, each in FORMATS.items() if isinstance(each, TableFormat)}
 )
 COMPARISONS: Mapping[str, ComparisonFormat] = MappingProxyType(
-    {name: each for name, each in FORMATS.items() if isinstance(each, ComparisonFormat)}
+    {each.name: each for each in map(of_comparisons, FORMATS.values()) if each}
 )

@@ -22,10 +22,12 @@ class ExportFormat:
 class StackFormat(ExportFormat):
     """A format of flame graphs; `answer` is the type of one that is JSON.
 
-    `title` names its files in the page's menu, which leaves out formats without one.
+    `title` names its files in the page's menu, which leaves out formats without one. `compared`
+    encodes a comparison in this format, if it can.
     """
 
     encode: Callable[[FoldedStacks], bytes]
+    compared: Callable[[Comparison], bytes] | None = None
     answer: type | None = None
     title: str = ""
 
@@ -52,3 +54,16 @@ class ComparisonFormat(ExportFormat):
 JSON = ExportFormat(
     name="json", media_type="application/json", ending="json", help="the answer as described here"
 )
+
+
+def of_comparisons(form: ExportFormat) -> ComparisonFormat | None:
+    """Return the format as one of comparisons, if it can encode them."""
+    if not isinstance(form, StackFormat) or form.compared is None:
+        return form if isinstance(form, ComparisonFormat) else None
+    return ComparisonFormat(
+        name=form.name,
+        media_type=form.media_type,
+        ending=form.ending,
+        help=form.help,
+        encode=form.compared,
+    )

@@ -1,6 +1,6 @@
-"""Comparisons: folded text with two numbers a stack, and Markdown for a ticket."""
+"""Comparisons as Markdown, for a ticket."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from kscope.declare.units import readable
 from kscope.query.answers.compare import Comparison
@@ -8,28 +8,9 @@ from kscope.query.answers.frame_changes import FrameChange
 from kscope.query.export.base import ComparisonFormat
 from kscope.query.parse.timerange import iso
 
-_SEPARATORS = str.maketrans({";": ":", "\n": " ", "\r": " "})
 # Of a table's cell in Markdown.
 _ESCAPED = str.maketrans({"|": "\\|", "`": "'", "\n": " ", "\r": " "})
 _MOST = 20
-
-
-def _folded(answer: Comparison) -> bytes:
-    """`process;main;write BASE SIDE`, as difffolded.pl writes it and flamegraph.pl reads it."""
-    return "".join(_lines(answer)).encode()
-
-
-def _lines(answer: Comparison) -> Iterator[str]:
-    way: list[str] = []
-    names = [name.translate(_SEPARATORS) for name in answer.names]
-    for name, level, own, base in zip(
-        answer.name, answer.level, answer.own, answer.base_own, strict=True
-    ):
-        del way[max(0, level - 1) :]
-        if level:
-            way.append(names[name])
-        if own or base:
-            yield f"{';'.join(way) or '[no stack]'} {base} {own}\n"
 
 
 def _markdown(answer: Comparison) -> bytes:
@@ -67,13 +48,6 @@ def _row(frame: FrameChange, unit: str) -> str:
 
 
 FORMATS = (
-    ComparisonFormat(
-        name="difffolded",
-        media_type="text/plain; charset=utf-8",
-        ending="difffolded",
-        help="folded text of a comparison, a stack with the base's number and the side's a line",
-        encode=_folded,
-    ),
     ComparisonFormat(
         name="markdown",
         media_type="text/markdown; charset=utf-8",
