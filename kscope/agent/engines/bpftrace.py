@@ -17,9 +17,9 @@ from kscope.agent.engines.kernel_engine import KernelEngine, Reader
 from kscope.agent.engines.layout import argument_types
 from kscope.agent.host import kernel
 from kscope.agent.host.bpfstats import Cost
-from kscope.agent.rows.convert import field_reader, folded, merge
+from kscope.agent.rows.convert import field_reader, merge
 from kscope.agent.rows.interval import Drained, Row
-from kscope.agent.stacks.kernel_frames import KERNEL_SUFFIX, UNKNOWN
+from kscope.client.frames import KERNEL_SUFFIX, UNKNOWN, folded
 from kscope.declare.engines.base import KEYS
 from kscope.declare.files.bpftrace_script import attach_points, names, script_map
 from kscope.declare.model import Category, Source

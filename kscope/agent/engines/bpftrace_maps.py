@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from kscope.agent.rows.convert import frame_text
-from kscope.agent.stacks.kernel_frames import UNKNOWN, without_own
+from kscope.client.frames import UNKNOWN, frame_text, without_own
 from kscope.declare.files.bpftrace_script import with_names
 from kscope.declare.types.kernel import FieldType, Kind
 from kscope.errors import KscopeError

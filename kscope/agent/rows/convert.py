@@ -3,7 +3,7 @@
 import itertools
 import logging
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kscope.agent.rows.interval import LossCounts, Row
@@ -11,21 +11,6 @@ from kscope.declare.model import Category
 from kscope.declare.types.base import INT64_MAX, Role
 
 log = logging.getLogger(__name__)
-# A C++ name can contain these characters, which would break the folded text.
-_UNSAFE = str.maketrans(";\r\n\0", ":   ")
-MAX_STACK_TEXT = 60_000
-
-
-def frame_text(name: str) -> str:
-    return name.translate(_UNSAFE)
-
-
-def folded(frames: Sequence[str]) -> str:
-    """Return the folded text of frames, root first; a long one is cut at the leaf end."""
-    text = ";".join(frames)
-    if len(text) > MAX_STACK_TEXT:
-        text = text[:MAX_STACK_TEXT].rpartition(";")[0] + ";[truncated]"
-    return text
 
 
 def adds_up(category: Category) -> bool:

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from kscope.agent.rows.convert import frame_text
 from kscope.agent.rows.interval import Row
+from kscope.client.frames import frame_text
 from kscope.declare.charts import asked_by
 from kscope.declare.model import Category
 from kscope.errors import UsageError

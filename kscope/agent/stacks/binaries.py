@@ -7,10 +7,10 @@ import threading
 from collections import OrderedDict
 from contextlib import suppress
 
-from kscope.agent.rows.convert import frame_text
 from kscope.agent.stacks.mappings import executable
 from kscope.agent.stacks.python import Python, python_in
 from kscope.agent.stacks.tables import NoRoomError, Table, loaded
+from kscope.client.frames import frame_text
 from kscope.elf.contents import Contents, FileContents
 from kscope.elf.errors import ElfError
 from kscope.elf.image import Image

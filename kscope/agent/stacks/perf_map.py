@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from kscope.agent.host import processes
-from kscope.agent.rows.convert import frame_text
 from kscope.agent.stacks.code_names import CodeNames
+from kscope.client.frames import frame_text
 
 _MOST_BYTES = 64 * 1024 * 1024  # at the end of a file: what is in front of them is not read
 _AT_ONCE = 4 * 1024 * 1024  # of one read; the rest comes with the next one

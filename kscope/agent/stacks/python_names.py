@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kscope.agent.rows.convert import frame_text
+from kscope.client.frames import frame_text
 
 # As in python.h.
 _ENTERED = 1

@@ -5,18 +5,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kscope.agent.rows.convert import folded
 from kscope.agent.rows.interval import LossCounts
-from kscope.agent.stacks.kernel_frames import KERNEL_SUFFIX
 from kscope.agent.stacks.symbols import Symbols
 from kscope.agent.stacks.walk import End, Walk
+from kscope.client.frames import KERNEL_SUFFIX, LOST, NO_STACK, folded
 
 # As in stacks.h: the maps by length of stack, and what an id holds above its hash.
 GENERATION_BIT, LENGTH_BIT = 30, 28
 _LENGTHS = {"ks_short_stacks": 0, "ks_middle_stacks": 32, "ks_long_stacks": 128}
-# No stack, such as the user half of a kernel thread. Other errors are losses.
-NO_STACK = -14
-LOST = "[lost stack]"
 WAKER = "--"
 WAKER_KSTACK = "waker_kstack"
 INTERRUPT = b"[interrupt]"

@@ -10,14 +10,13 @@ from kscope.agent.host import processes
 from kscope.agent.host.ksyms import kernel_names
 from kscope.agent.rows.interval import Fault, LossCounts
 from kscope.agent.stacks.binaries import Binary, shared
-from kscope.agent.stacks.kernel_frames import KERNEL_SUFFIX, UNKNOWN, without_own
 from kscope.agent.stacks.process import Process
 from kscope.agent.stacks.python_names import PythonFrame, PythonNames
 from kscope.agent.stacks.python_stack import loops, merged
 from kscope.agent.stacks.walk import BROKEN, FILE_BIT, NAMELESS, OFFSET, PYTHON, End, Walk
+from kscope.client.frames import KERNEL_SUFFIX, TRUNCATED_FRAME, UNKNOWN, without_own
 
 ANONYMOUS = "[anonymous]"  # memory of no file, which JIT compilers write
-TRUNCATED_FRAME = "[truncated]"
 BROKEN_FRAME = "[broken]"
 # Functions of Go's runtime that begin on an empty stack: what follows is another one's.
 _GO_STARTS = re.compile(r"runtime\.(goexit|mstart|mcall|morestack|rt0_go)(\.abi0)?( \[.*\])?")
