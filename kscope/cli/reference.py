@@ -8,6 +8,7 @@ import click
 from kscope.cli.httpreference import http_reference
 from kscope.config import config_schema
 from kscope.declare.model import Catalog, Category
+from kscope.generate.logger_module import logger_module
 from kscope.generate.reference import table
 from kscope.generate.render import SHARED, json_file, notice, page
 from kscope.generate.typescript import typescript
@@ -18,8 +19,9 @@ _EXAMPLE = "offcputime"
 _NO_WRAP = "\b"
 _TYPES = "web/generated/types.ts"
 _SETTINGS = "schema/kernelscope.schema.json"
-# Files that are made only where there is what reads them.
-READ_BY = {_TYPES: "web/src", _SETTINGS: "kernelscope.yaml"}
+_LOGGER = "packaging/kscope_logger.py"
+# Files that are made only where there is what reads them, or what they are made of.
+READ_BY = {_TYPES: "web/src", _SETTINGS: "kernelscope.yaml", _LOGGER: "kscope/client"}
 
 
 def pages(group: click.Command, catalog: Catalog) -> Mapping[str, str]:
@@ -30,6 +32,7 @@ def pages(group: click.Command, catalog: Catalog) -> Mapping[str, str]:
     return {
         _TYPES: f"// {notice('kscope/query/answers')}\n\n{typescript(components(ANSWERS))}",
         _SETTINGS: json_file("kscope/config.py", config_schema()),
+        _LOGGER: logger_module(notice("kscope/client")),
         f"{SHARED}/cli.md": page("kscope/cli", "\n".join([*_commands(group, example), ""])),
         f"{SHARED}/http.md": page("kscope/server", http_reference(example)),
     }
