@@ -197,7 +197,7 @@ def _table(bpf: Any, table: Any) -> Any:
     if not isinstance(table, (str, bytes)):
         return table
     try:
-        return bpf[table]
+        return bpf[table.encode() if isinstance(table, str) else table]
     except KeyError:
         raise KscopeError(f"the BPF program has no table {table!r}") from None
 
@@ -273,7 +273,7 @@ def _count(value: Any) -> int:
 
 
 def _whole(value: Any) -> int:
-    return int(getattr(value, "value", value))
+    return operator.index(getattr(value, "value", value))
 
 
 # kscope.client.answers

@@ -2,6 +2,7 @@
 
 import ctypes
 import ipaddress
+import operator
 import os
 import re
 import sys
@@ -98,7 +99,7 @@ def _table(bpf: Any, table: Any) -> Any:
     if not isinstance(table, (str, bytes)):
         return table
     try:
-        return bpf[table]
+        return bpf[table.encode() if isinstance(table, str) else table]
     except KeyError:
         raise KscopeError(f"the BPF program has no table {table!r}") from None
 
@@ -174,4 +175,4 @@ def _count(value: Any) -> int:
 
 
 def _whole(value: Any) -> int:
-    return int(getattr(value, "value", value))
+    return operator.index(getattr(value, "value", value))

@@ -26,7 +26,7 @@ _TAIL = "\n\n__all__ = [{names}]\n"
 
 
 def logger_module(notice: str) -> str:
-    """Return the file's text. `notice` says what it is generated from."""
+    """Return the file's text. `notice` is the line that names its source."""
     sources = {_name(path): path.read_text(encoding="utf-8") for path in _PACKAGE.glob("*.py")}
     for path in (_PACKAGE / "client").glob("*.py"):
         sources[_name(path)] = path.read_text(encoding="utf-8")

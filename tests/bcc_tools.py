@@ -1,0 +1,71 @@
+"""Debian's bcc tools, changed as docs/bcc-tools.md changes them, in a folder without kscope."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from kscope.agent.host.header_tree import struct_headers
+from tests import needs
+from tests.serving import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GUIDE = ROOT / "docs/bcc-tools.md"
+LOGGER = ROOT / "packaging/kscope_logger.py"
+WRITTEN_SERVER = "http://127.0.0.1:8081"
+PYTHON = "/usr/bin/python3"
+# Headers that the tools include beyond those that probes do; BTF has what is in them.
+_HEADERS = ("uapi/linux/bpf_perf_event.h",)
+_MACROS = """
+#define PAGE_OFFSET 0xffff888000000000UL
+#define DISK_NAME_LEN 32
+#define TASK_COMM_LEN 16
+"""
+
+
+def changed(tool: str, folder: Path, server: str) -> Path:
+    """Return the tool with the guide's lines, beside a copy of the Logger."""
+    original = needs.program(f"{tool}-bpfcc", "bpfcc-tools")
+    patch = folder / f"{tool}.patch"
+    patch.write_text(block("diff", f"+++ {tool}\n"))
+    made = folder / tool
+    command = [needs.program("patch", "patch"), "--fuzz=0", "-o", made, original, patch]
+    subprocess.run(command, check=True, capture_output=True)
+    text = made.read_text()
+    assert text.count(WRITTEN_SERVER) == 1
+    made.write_text(text.replace(WRITTEN_SERVER, server))
+    shutil.copy(LOGGER, folder)
+    return made
+
+
+def categories(folder: Path) -> Path:
+    """Return a folder with the data types of the guide."""
+    made = folder / "categories"
+    made.mkdir()
+    for table in ("softirq_time", "disk_latency"):
+        (made / f"{table}.yaml").write_text(block("yaml", f"table: {table}\n"))
+    return made
+
+
+def headers(folder: Path) -> Path:
+    """Return headers for BCC_KERNEL_SOURCE, in place of the kernel's headers package."""
+    made = folder / "headers"
+    shutil.copytree(struct_headers(), made)
+    for name in _HEADERS:
+        path = made / "include" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#include <linux/kconfig.h>\n")
+    with (made / "include/linux/kconfig.h").open("a") as file:
+        file.write(_MACROS)
+    return made
+
+
+def block(language: str, having: str) -> str:
+    """Return the guide's only block of a language that has such a line."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+    (block,) = (each for each in blocks if having in each)
+    return block
