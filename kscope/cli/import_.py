@@ -72,6 +72,19 @@ def _formats_told() -> str:
 )
 @click.option("--scale", callback=_factor, default="1", help="Factor of the numbers. [1]")
 @click.option(
+    "--keys",
+    default="",
+    metavar="COLUMN,...",
+    help="Columns for the keys of a map, - for none. [found by their kinds]",
+)
+@click.option(
+    "--printed",
+    type=click.Choice(("totals", "increases")),
+    default=None,
+    callback=lambda _, __, word: word or "",
+    help="Meaning of a map that is printed several times. [found by its values]",
+)
+@click.option(
     "--set",
     "fixed",
     multiple=True,

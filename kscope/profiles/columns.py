@@ -167,9 +167,16 @@ def _root(category: Category, name: str) -> Column | None:
 
 
 def unknown_values(category: Category, also: Iterable[str] = ()) -> dict[str, Any]:
-    """Return values for required columns that a recording may not have."""
-    return {
-        column.name: column.type.unknown
+    """Return values for required columns that a recording may not have: no text, no events, 0."""
+    found = {
+        column.name: _unknown(column)
         for column in category.columns
-        if column.type.unknown is not None and not column.optional and column.name not in also
+        if not column.optional and column.name not in also
     }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _unknown(column: Column) -> Any:
+    if column.type.unknown is not None:
+        return column.type.unknown
+    return {Role.VALUE: 0, Role.HISTOGRAM: []}.get(column.type.role)

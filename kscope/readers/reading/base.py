@@ -11,6 +11,8 @@ from kscope.profiles.columns import SampleColumns, SampleError, Wanted, sample_c
 from kscope.profiles.sample import Amount, Sample
 
 _MOST_REASONS = 50
+# No tool writes longer lines of text, and the server takes no longer stacks.
+LONGEST_LINE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,9 @@ class Options:
     """A user's words about a recording; an empty text, a None or a scale of 1 says nothing.
 
     `value` and `root` name columns (see profiles.columns.Wanted), `event` the one to read of
-    several, `unit` and `scale` those of the numbers, `frequency` the samples a second.
+    several, `unit` and `scale` those of the numbers, `frequency` the samples a second. `keys` are
+    the columns for the keys of a map, divided by commas; `printed` says whether a map that is
+    printed several times holds `totals` or `increases`.
     """
 
     value: str = ""
@@ -44,6 +48,8 @@ class Options:
     frequency: float | None = None
     unit: str | None = None
     scale: Fraction = Fraction(1)
+    keys: str = ""
+    printed: str = ""
 
     def given(self) -> list[str]:
         """Return the names of those that say something."""
@@ -76,8 +82,10 @@ class Skipped:
 class Content(Protocol):
     """The text or the bytes of a recording, decompressed."""
 
-    def lines(self, skipped: Skipped) -> Iterator[tuple[int, str]]:
-        """Yield the number and the text of each line, without its end."""
+    def lines(self, skipped: Skipped, longest: int = LONGEST_LINE) -> Iterator[tuple[int, str]]:
+        """Yield the number and the text of each line, without its end; skip one that has more than
+        `longest` bytes.
+        """
 
     def whole(self, limit: int) -> bytes:
         """Return all bytes. Raises KscopeError if there are more than `limit`."""
@@ -88,12 +96,14 @@ class Survey:
     """The result of a first pass over a recording.
 
     It has the recording's length in seconds, the event to read, and the seconds between two
-    samples, if they are known.
+    samples, if they are known. `facts` are words that a format's own pass notes for the next one;
+    they are not there if a recording is read once, as it is from a pipe.
     """
 
     length: float = 0.0
     event: str = ""
     interval: float | None = None
+    facts: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -108,9 +118,9 @@ class Reading:
     notices: list[str] = field(default_factory=list)
     _columns: SampleColumns | None = None
 
-    def lines(self) -> Iterator[tuple[int, str]]:
-        """Yield the number and the text of each line."""
-        return self.content.lines(self.skipped)
+    def lines(self, longest: int = LONGEST_LINE) -> Iterator[tuple[int, str]]:
+        """Yield the number and the text of each line that has at most `longest` bytes."""
+        return self.content.lines(self.skipped, longest)
 
     def notice(self, text: str) -> None:
         """Note a sentence for the user, once."""

@@ -15,10 +15,8 @@ from typing import Any, BinaryIO
 import zstandard
 
 from kscope.errors import KscopeError
-from kscope.readers.reading.base import Head, Skipped
+from kscope.readers.reading.base import LONGEST_LINE, Head, Skipped
 
-# No tool writes longer lines, and the server takes no longer stacks.
-LONGEST_LINE = 1024 * 1024
 _MAGIC = 8
 _HEAD = 64 * 1024
 _CHUNK = 1024 * 1024
@@ -49,11 +47,11 @@ class FileContent:
     path: Path
     name: str
 
-    def lines(self, skipped: Skipped) -> Iterator[tuple[int, str]]:
+    def lines(self, skipped: Skipped, longest: int = LONGEST_LINE) -> Iterator[tuple[int, str]]:
         """Yield the lines; one that is too long is skipped, and counted."""
         with self._open() as file:
             buffered: Any = io.BufferedReader(file)
-            yield from text_lines(buffered, skipped)
+            yield from text_lines(buffered, skipped, longest)
 
     def whole(self, limit: int) -> bytes:
         """Return all bytes. Raises KscopeError if there are more than `limit`."""
@@ -112,16 +110,18 @@ def _read_up_to(file: BinaryIO, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def text_lines(file: BinaryIO, skipped: Skipped) -> Iterator[tuple[int, str]]:
+def text_lines(
+    file: BinaryIO, skipped: Skipped, longest: int = LONGEST_LINE
+) -> Iterator[tuple[int, str]]:
     """Yield the number and the text of each line; one that is too long is skipped.
 
     A symbol that is not UTF-8 is shown with replacement characters, and its row is kept.
     """
     number = 0
-    while line := file.readline(LONGEST_LINE + 1):
+    while line := file.readline(longest + 1):
         number += 1
-        if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
-            skipped.add(number, f"longer than {LONGEST_LINE >> 20} MiB")
+        if len(line) > longest and not line.endswith(b"\n"):
+            skipped.add(number, f"longer than {longest >> 20} MiB")
             while not line.endswith(b"\n") and (line := file.readline(LONGEST_LINE)):
                 pass
             continue
