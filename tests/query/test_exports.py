@@ -127,7 +127,8 @@ def test_a_comparison_is_folded_text(client: World) -> None:
     assert scaled[1] == "mysqld;main;do_command;futex_wait_[k] 3906 7000"
 
 
-# A line as flamegraph.pl reads it: the stack up to the last blank, and a number without sign and exponent.
+# A line as flamegraph.pl reads it: the stack up to the last blank, and a number without sign and
+# exponent.
 FLAMEGRAPH_PL = re.compile(r"^(.*)\s+?(\d+(?:\.\d*)?)$")
 
 
