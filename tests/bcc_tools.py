@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from kscope.agent.host.header_tree import struct_headers
 from tests import needs
 from tests.serving import ROOT
 
@@ -18,13 +17,6 @@ GUIDE = ROOT / "docs/bcc-tools.md"
 LOGGER = ROOT / "packaging/kscope_logger.py"
 WRITTEN_SERVER = "http://127.0.0.1:8081"
 PYTHON = "/usr/bin/python3"
-# Headers that the tools include beyond those that probes do; BTF has what is in them.
-_HEADERS = ("uapi/linux/bpf_perf_event.h",)
-_MACROS = """
-#define PAGE_OFFSET 0xffff888000000000UL
-#define DISK_NAME_LEN 32
-#define TASK_COMM_LEN 16
-"""
 
 
 def changed(tool: str, folder: Path, server: str) -> Path:
@@ -48,19 +40,6 @@ def categories(folder: Path) -> Path:
     made.mkdir()
     for table in ("softirq_time", "disk_latency"):
         (made / f"{table}.yaml").write_text(block("yaml", f"table: {table}\n"))
-    return made
-
-
-def headers(folder: Path) -> Path:
-    """Return headers for BCC_KERNEL_SOURCE, in place of the kernel's headers package."""
-    made = folder / "headers"
-    shutil.copytree(struct_headers(), made)
-    for name in _HEADERS:
-        path = made / "include" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("#include <linux/kconfig.h>\n")
-    with (made / "include/linux/kconfig.h").open("a") as file:
-        file.write(_MACROS)
     return made
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import bcc_tools
+from tests import bcc_headers, bcc_tools
 from tests.probes.acting import actor
 from tests.serving import serving
 from tests.workloads import workload
@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 @pytest.fixture(scope="module")
 def headers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bcc_tools.headers(tmp_path_factory.mktemp("headers"))
+    return bcc_headers.headers(tmp_path_factory.mktemp("bcc") / "headers")
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 # In the guest: the workload, the agent that traces it, and what both said; then all the probes.
-# $server, $host and $pairs are set above.
+# $server, $host, $pairs and $tools are set above.
 mkfifo go
 # In /root, which is on a disk: fsync has nothing to wait for in /tmp.
 ./waiter /root 4000 <go >truth &
@@ -31,4 +31,9 @@ mount -t cgroup2 none /sys/fs/cgroup
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 cd /root
 PYTHONPATH=/kscope/actions:$PYTHONPATH python3 /kscope/probes.py $pairs || exit 1
+if [ "$tools" ]; then
+  python3 /kscope/bcc_headers.py /kscope/tools/headers
+  PYTHONPATH=/kscope/actions:/usr/lib/python3/dist-packages python3 /kscope/tools.py \
+    /kscope/tools "tools-${host#*-}" $tools || exit 1
+fi
 exit $code

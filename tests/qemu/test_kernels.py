@@ -1,11 +1,15 @@
 """The agent and all its probes on Debian's kernels, which have features that this one may not have.
 
-Each kernel is booted once: the workload with the agent beside it, then probe after probe.
+Each kernel is booted once: the workload with the agent beside it, then probe after probe. On the
+kernel of Debian 12, whose tools of bcc are installed, those that need kprobes follow, changed as
+docs/bcc-tools.md changes them.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kscope.declare.files.catalog import load_catalog
+from tests import bcc_tools
+from tests.agent.test_bcc_tools import histograms as printed_histograms
 from tests.e2e.waits import assert_waits
 from tests.qemu import guest, kernel
 from tests.serving import ROOT, serving
@@ -49,6 +55,10 @@ ACTIONS = {
 }
 # Not one that Kernelscope ships: tests/qemu/tied.
 ALL_ACTIONS = {**ACTIONS, "tied": "calls"}
+# Where tools of bcc are run, with the name of that host in their rows.
+TOOLS_ON, TOOLS_HOST = "6.1", "tools-6.1"
+TABLES = {"biolatency": "disk_latency", "execsnoop": "execsnoop", "offcputime": "offcputime"}
+TOOLS = {"biolatency": "reads", "execsnoop": "programs", "offcputime": "calls"}
 
 pytestmark = [
     pytest.mark.qemu,
@@ -62,6 +72,7 @@ class Booted:
 
     outcome: guest.Outcome
     graph: Any
+    logged: Mapping[str, Any]
 
     def told(self, probe: str) -> Any:
         (line,) = self.outcome.lines(probe)
@@ -80,11 +91,14 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Booted]:
     files["actions/actions.py"] = ROOT / "tests/probes/actions.py"
 
     def boot(series: str) -> guest.Outcome:
-        job = _job(server, f"debian-{series}")
-        return guest.run(kernels[series], job, files, folders[series], 1800)
+        folder, has_tools = folders[series], series == TOOLS_ON
+        job = _job(server, f"debian-{series}", TOOLS if has_tools else {})
+        more = _tools(folder, _seen_by_guests(server)) if has_tools else {}
+        return guest.run(kernels[series], job, {**files, **more}, folder, 1800)
 
+    types = bcc_tools.categories(tmp_path_factory.mktemp("types"))
     with (
-        serving(tmp_path_factory.mktemp("server")) as server,
+        serving(tmp_path_factory.mktemp("server"), "--categories", types) as server,
         ThreadPoolExecutor() as pool,
     ):
         outcomes = dict(zip(SERIES, pool.map(boot, SERIES), strict=True))
@@ -92,15 +106,43 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Booted]:
             series: Booted(
                 outcome,
                 server.get("/api/v1/flamegraph/offcputime", hostname=f"debian-{series}").json(),
+                {tool: _rows(server, table) for tool, table in TABLES.items()},
             )
             for series, outcome in outcomes.items()
         }
 
 
-def _job(server: Serving, host: str) -> str:
-    port = server.ingest.rpartition(":")[2]
-    pairs = " ".join(f"{probe}={action}" for probe, action in ALL_ACTIONS.items())
-    return f"server=http://10.0.2.2:{port}\nhost={host}\npairs='{pairs}'\n{JOB.read_text()}"
+def _job(server: Serving, host: str, tools: Mapping[str, str]) -> str:
+    names = {"pairs": _pairs(ALL_ACTIONS), "tools": _pairs(tools)}
+    names |= {"server": _seen_by_guests(server), "host": host}
+    return "".join(f"{name}='{text}'\n" for name, text in names.items()) + JOB.read_text()
+
+
+def _pairs(actions: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={action}" for name, action in actions.items())
+
+
+def _seen_by_guests(server: Serving) -> str:
+    return f"http://10.0.2.2:{server.ingest.rpartition(':')[2]}"
+
+
+def _tools(folder: Path, server: str) -> dict[str, Path]:
+    """Return the files that the tools need in the guest."""
+    (folder / "tools").mkdir()
+    for tool in TOOLS:
+        bcc_tools.changed(tool, folder / "tools", server)
+    return {
+        "tools": folder / "tools",
+        "tools.py": ROOT / "tests/qemu/tools.py",
+        "bcc_headers.py": ROOT / "tests/bcc_headers.py",
+    }
+
+
+def _rows(server: Serving, table: str) -> list[dict[str, Any]]:
+    """Return the rows that a tool logged, the first one first."""
+    asked = {"from": "now-1h", "limit": 1000, "hostname": TOOLS_HOST}
+    said = server.get(f"/api/v1/rows/{table}", **asked).raise_for_status().json()
+    return [dict(zip(said["columns"], row, strict=True)) for row in reversed(said["rows"])]
 
 
 @pytest.mark.parametrize("series", SERIES)
@@ -173,6 +215,50 @@ def test_rows_are_true_on_older_kernels(series: str, guests: Mapping[str, Booted
 
     retransmitted = booted.told("tcpretrans")
     assert len(retransmitted["rows"]) == retransmitted["truth"]["segments"] >= 2
+
+
+def test_biolatency_logs_the_histogram_that_it_prints(guests: Mapping[str, Booted]) -> None:
+    """Each disk's, whose requests are at least the writes and reads of the action."""
+    told = guests[TOOLS_ON].told("tool-biolatency")
+    logged = {row["device"]: row["latency"] for row in guests[TOOLS_ON].logged["biolatency"]}
+    assert logged == printed_histograms(told["lines"]), told
+    (disk,) = (name for name in logged if told["truth"]["device"].startswith(name))
+    assert sum(logged[disk]) >= 100
+
+
+def test_execsnoop_logs_the_programs_that_it_prints(guests: Mapping[str, Booted]) -> None:
+    """Each of them, in order, also the one that is not there."""
+    told = guests[TOOLS_ON].told("tool-execsnoop")
+    header = re.compile(r"PCOMM +PID")
+    lines = [line.split(maxsplit=4) for line in told["lines"] if not header.match(line)]
+    logged = guests[TOOLS_ON].logged["execsnoop"]
+    assert [[row[n] for n in ("process", "pid", "parent_pid")] for row in logged] == [
+        [comm, int(pid), int(parent)] for comm, pid, parent, _, _ in lines
+    ], told
+    assert [row["error"] for row in logged] == ["", "", "ENOENT", ""]
+    assert [row["path"] for row in logged] == ["/bin/true", "/bin/sh", "/not/there", "/bin/true"]
+    assert [row["arguments"] for row in logged] == [arguments for *_, arguments in lines]
+
+
+def test_offcputime_logs_the_stacks_that_it_prints(guests: Mapping[str, Booted]) -> None:
+    """Its kernel stacks with the same times, and of the sleeps as long as they were.
+
+    The user's half of Python, which keeps no frame pointers, ends in addresses of anything.
+    """
+    told = guests[TOOLS_ON].told("tool-offcputime")
+    printed = Counter[str]()
+    for line in told["lines"]:
+        stack, _, us = line.rpartition(" ")
+        printed[stack.partition(";-;")[2]] += int(us)
+    logged = Counter[str]()
+    rows = guests[TOOLS_ON].logged["offcputime"]
+    for row in rows:
+        kernel = [name for name in row["stack"].split(";") if name.endswith("_[k]")]
+        logged[";".join(kernel).replace("_[k]", "")] += row["elapsed"]
+    assert logged == printed, told
+    sleeps = [row for row in rows if "hrtimer_nanosleep_[k];" in row["stack"]]
+    assert sum(row["elapsed"] for row in sleeps) >= told["truth"]["slept_us"] * 0.9
+    assert all(row["tid"] == row["pid"] for row in sleeps)
 
 
 def _bounds(pieces: list[list[int]]) -> tuple[int, int]:

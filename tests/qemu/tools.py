@@ -1,0 +1,88 @@
+"""In the guest: run changed tools of bcc on this very process while it acts, and print their lines.
+
+usage: python tools.py FOLDER HOST TOOL=ACTION ...; the actions are those of tests/probes. It uses
+nothing of kscope: FOLDER has the tools, the Logger's file and the headers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import bcc  # noqa: F401 - loaded once, with its compiler, and not in each child
+from actions import ACTIONS
+
+PATIENCE = 240.0
+ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
+OPTIONS = {
+    "biolatency": ["-D"],
+    "execsnoop": ["-x", "-P", str(os.getpid())],
+    "offcputime": ["-fd", "-p", str(os.getpid())],
+}
+
+
+def main() -> None:
+    folder, host, *pairs = sys.argv[1:]
+    socket.sethostname(host)
+    os.environ["BCC_KERNEL_SOURCE"] = f"{folder}/headers"
+    sys.path.insert(0, folder)
+    for pair in pairs:
+        tool, _, action = pair.partition("=")
+        sys.stdout.write(f"@@ tool-{tool} {json.dumps(told(Path(folder, tool), action))}\n")
+        sys.stdout.flush()
+
+
+def told(tool: Path, action: str) -> object:
+    """Return what the tool printed of the action, and the action's own record."""
+    printed = tool.with_suffix(".out")
+    child = os.fork()
+    if not child:
+        become(tool, printed)
+    getattr(ACTIONS[action], "prepare", lambda: None)()
+    attached = wait_until_attached(child)
+    truth = ACTIONS[action]()
+    if attached:
+        os.kill(child, signal.SIGINT)
+    _, status = os.waitpid(child, 0)
+    lines = printed.read_text(errors="replace").splitlines()
+    return {"attached": attached, "status": status, "lines": lines, "truth": truth}
+
+
+def become(tool: Path, printed: Path) -> None:
+    """Run the tool, as `python3 tool` would, with its output in a file."""
+    output = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.argv = [str(tool), *OPTIONS[tool.name]]
+    runpy.run_path(str(tool), run_name="__main__")
+    sys.exit()
+
+
+def wait_until_attached(pid: int) -> bool:
+    """Return whether the tool waits with its probes open."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and not os.waitid(os.P_PID, pid, ENDED):
+        waits = Path(f"/proc/{pid}/wchan").read_text()
+        if has_probes(pid) and ("poll" in waits or "nanosleep" in waits):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def has_probes(pid: int) -> bool:
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed in the meantime
+            if "perf_event" in str(path.readlink()):
+                return True
+    return False
+
+
+main()
