@@ -117,7 +117,7 @@ class UsageError(KscopeError):
 
 
 # kscope.client.bcc_tables
-# Stacks, histograms and addresses of bcc's tables become values of columns.
+# Stacks, histograms, addresses and times of bcc's tables become values of columns.
 
 # The tools have this in the place of an id if an option leaves that half out.
 _NOT_TAKEN = -1
@@ -191,6 +191,11 @@ def address(value: Any) -> str:
     except (TypeError, ValueError, OverflowError):
         raise KscopeError("an IP address is a number of 32 bits, or has 4 or 16 bytes") from None
     return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def kernel_time(nanoseconds: Any) -> float:
+    """Return a result of bpf_ktime_get_ns as seconds since 1970, for a row's `time`."""
+    return time.time() - (time.monotonic_ns() - _whole(nanoseconds)) / 1e9
 
 
 def _table(bpf: Any, table: Any) -> Any:
@@ -1837,4 +1842,4 @@ def _size(row: Mapping[str, Any]) -> int:
     )
 
 
-__all__ = ["KscopeError", "Logger", "address", "histogram", "histograms", "stack"]
+__all__ = ["KscopeError", "Logger", "address", "histogram", "histograms", "kernel_time", "stack"]

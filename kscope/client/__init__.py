@@ -10,9 +10,9 @@ has sent it through an `endpoint`, whose reply `answers` judges; `retry` has the
 `bcc_tables` reads the tables of bcc's tools.
 """
 
-from kscope.client.bcc_tables import address, histogram, histograms, stack
+from kscope.client.bcc_tables import address, histogram, histograms, kernel_time, stack
 from kscope.client.logger import Logger
 from kscope.errors import KscopeError
 
 # `packaging/kscope_logger.py` is made of these and of all that they use.
-__all__ = ["KscopeError", "Logger", "address", "histogram", "histograms", "stack"]
+__all__ = ["KscopeError", "Logger", "address", "histogram", "histograms", "kernel_time", "stack"]

@@ -1,4 +1,4 @@
-"""Stacks, histograms and addresses of bcc's tables become values of columns."""
+"""Stacks, histograms, addresses and times of bcc's tables become values of columns."""
 
 import ctypes
 import ipaddress
@@ -6,6 +6,7 @@ import operator
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
@@ -93,6 +94,11 @@ def address(value: Any) -> str:
     except (TypeError, ValueError, OverflowError):
         raise KscopeError("an IP address is a number of 32 bits, or has 4 or 16 bytes") from None
     return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def kernel_time(nanoseconds: Any) -> float:
+    """Return a result of bpf_ktime_get_ns as seconds since 1970, for a row's `time`."""
+    return time.time() - (time.monotonic_ns() - _whole(nanoseconds)) / 1e9
 
 
 def _table(bpf: Any, table: Any) -> Any:

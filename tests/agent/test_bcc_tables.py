@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import io
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,8 @@ import pytest
 
 from kscope.agent.host.header_tree import tracepoint_headers
 from kscope.agent.host.libbcc import compiled, load_bcc
-from kscope.client import KscopeError, address, histogram, histograms, stack
-from tests.agent.test_bcc_tools import histograms as printed
+from kscope.client import KscopeError, address, histogram, histograms, kernel_time, stack
+from tests import bcc_tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +88,7 @@ def test_sections_are_the_other_member_of_the_key(bpf: Any) -> None:
     assert histograms(bpf[b"disks"]) == {b"vda": [2, 0, 1], b"sdb": [0, 7]}
     assert histogram(bpf[b"disks"]) == [2, 7, 1]
     told = as_bcc_prints(bpf[b"disks"], section_print_fn=bytes.decode)
-    assert printed(told.splitlines()) == {"vda": [2, 0, 1], "sdb": [0, 7]}
+    assert bcc_tools.histograms(told.splitlines()) == {"vda": [2, 0, 1], "sdb": [0, 7]}
 
     table = bpf[b"vectors"]
     table.clear()
@@ -160,6 +161,15 @@ def test_addresses_without_a_name_are_unknown(bpf: Any) -> None:
     deep = 500
     text = stack(bpf, Walked(), user_id=1, pid=2**22 - 1)
     assert text.split(";") == ["[truncated]", *["[unknown]"] * 127]
+
+
+def test_a_time_of_the_kernel_becomes_one_of_the_clock() -> None:
+    """Nanoseconds since the start of the machine, as bpf_ktime_get_ns returns them."""
+    before = time.time()
+    now = kernel_time(time.monotonic_ns())
+    assert before - 1 < now < time.time() + 1
+    earlier = kernel_time(ctypes.c_uint64(time.monotonic_ns() - 10**10))
+    assert now - 11 < earlier < now - 9 + (time.time() - before)
 
 
 def test_mistakes_are_said(bpf: Any) -> None:

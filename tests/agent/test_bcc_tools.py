@@ -134,7 +134,7 @@ def test_softirqs(option: str, server: Serving, headers: Path, tmp_path: Path) -
     logged = rows(server, "softirq_time")
     new = {row["softirq"]: row for row in logged[: len(logged) - before]}
     if option == "-d":
-        assert {name: row["duration"] for name, row in new.items()} == histograms(lines)
+        assert {name: row["duration"] for name, row in new.items()} == bcc_tools.histograms(lines)
     else:
         column = "count" if option else "elapsed"
         assert {name: row[column] for name, row in new.items()} == sums(lines)
@@ -145,14 +145,3 @@ def sums(lines: list[str]) -> dict[str, int]:
     """Return the numbers of the tool's table."""
     found = (re.fullmatch(r"(\w+) +(\d+)", line) for line in lines)
     return {each[1]: int(each[2]) for each in found if each}
-
-
-def histograms(lines: list[str]) -> dict[str, list[int]]:
-    """Return the counts of each of the tool's histograms; the first line has 0 and 1."""
-    found: dict[str, list[int]] = {}
-    for line in lines:
-        if section := re.fullmatch(r"\w+ = (\w+)", line):
-            counts = found.setdefault(section[1], [])
-        elif count := re.match(r" +\d+ -> \d+ +: (\d+)", line):
-            counts.append(int(count[1]))
-    return found

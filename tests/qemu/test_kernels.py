@@ -19,7 +19,6 @@ import pytest
 
 from kscope.declare.files.catalog import load_catalog
 from tests import bcc_tools
-from tests.agent.test_bcc_tools import histograms as printed_histograms
 from tests.e2e.waits import assert_waits
 from tests.qemu import guest, kernel
 from tests.serving import ROOT, serving
@@ -221,7 +220,7 @@ def test_biolatency_logs_the_histogram_that_it_prints(guests: Mapping[str, Boote
     """Each disk's, whose requests are at least the writes and reads of the action."""
     told = guests[TOOLS_ON].told("tool-biolatency")
     logged = {row["device"]: row["latency"] for row in guests[TOOLS_ON].logged["biolatency"]}
-    assert logged == printed_histograms(told["lines"]), told
+    assert logged == bcc_tools.histograms(told["lines"]), told
     (disk,) = (name for name in logged if told["truth"]["device"].startswith(name))
     assert sum(logged[disk]) >= 100
 
