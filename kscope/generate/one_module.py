@@ -42,12 +42,15 @@ class _Module:
     definitions: tuple[_Definition, ...]
     imports: Mapping[str, _Import]
 
+    def has(self, name: str) -> bool:
+        return name in self.imports or any(name in each.names for each in self.definitions)
+
 
 def joined(sources: Mapping[str, str], root: str, names: Iterable[str]) -> str:
     """Return the text of a module that defines these names of the module `root`.
 
     `sources` are texts of modules by name. Raises JoinError if one name has two meanings in them,
-    or if an import renames something.
+    or if an import renames something, takes a whole module of the package, or is in a function.
     """
     modules: dict[str, _Module] = {}
     _collect(root, sources, modules)
@@ -70,6 +73,8 @@ class _Reached:
         """Add the definition that a name has in a module, and all that it uses."""
         imported = self.modules[module].imports.get(name)
         if imported and imported.is_own():
+            if not self.modules[imported.module].has(imported.name):
+                raise JoinError(f"{module}: {imported.module} has no {imported.name or 'name'}")
             self.add(imported.module, imported.name)
         elif imported and self.imports.setdefault(name, imported) != imported:
             raise JoinError(f"{name} is imported from two modules; {module} is one of them")
@@ -122,11 +127,21 @@ def _parsed(name: str, source: str) -> _Module:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             imports.update(_imported(name, node))
         elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            _refuse_imports_inside(name, node)
             text = "\n".join(lines[begin:end])
             definitions.append(_Definition(name, text, _bound(node), _names(node, ast.Load)))
         begin = end
     about = (ast.get_docstring(tree) or "").partition("\n")[0]
     return _Module(name, about, tuple(definitions), imports)
+
+
+def _refuse_imports_inside(module: str, node: ast.stmt) -> None:
+    """Raise JoinError if a function imports from the package, which the file has not."""
+    for each in ast.walk(node):
+        if isinstance(each, (ast.Import, ast.ImportFrom)):
+            for _, found in _imported(module, each):
+                if found.is_own():
+                    raise JoinError(f"{module}:{each.lineno}: {found.module} is imported inside")
 
 
 def _imported(module: str, node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, _Import]]:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,44 +46,40 @@ def headers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def running(tool: Path, headers: Path, *arguments: object) -> Iterator[list[str]]:
     """Run a tool while the body runs, up to Ctrl-C; the list holds the lines that it printed."""
-    process = subprocess.Popen(
-        [bcc_tools.PYTHON, tool, *map(str, arguments)],
-        env={"PATH": "/usr/bin:/usr/sbin", "BCC_KERNEL_SOURCE": str(headers)},
-        cwd=tool.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [bcc_tools.PYTHON, tool, *map(str, arguments)]
+    environment = {"PATH": "/usr/bin:/usr/sbin", "BCC_KERNEL_SOURCE": str(headers)}
     lines: list[str] = []
-    try:
-        _wait_until_attached(process)
-        yield lines
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=_PATIENCE)
-    finally:
-        process.kill()
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            _wait_until_attached(process)
+            yield lines
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=_PATIENCE)
+        finally:
+            process.kill()
     assert not [line for line in err.splitlines() if "Traceback" in line or "rows" in line], err
     lines += out.splitlines()
 
 
 def _wait_until_attached(process: subprocess.Popen[str]) -> None:
     """Return when the tool sleeps with its perf events open."""
-    folder = Path(f"/proc/{process.pid}")
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end and process.poll() is None:
-        events = sum("perf_event" in link for link in _links(folder / "fd"))
-        if events and "nanosleep" in (folder / "wchan").read_text():
-            return
+        with suppress(OSError):  # a file that is closed, or a process that ends, in between
+            if _sleeps_with_events(Path(f"/proc/{process.pid}")):
+                return
         time.sleep(0.02)
+    process.kill()
     raise AssertionError(process.communicate())
 
 
-def _links(folder: Path) -> Iterator[str]:
-    for path in folder.iterdir():
-        try:
-            yield str(path.readlink())
-        except OSError:
-            continue
+def _sleeps_with_events(process: Path) -> bool:
+    files = (str(path.readlink()) for path in (process / "fd").iterdir())
+    return any("perf_event" in file for file in files) and "nanosleep" in (
+        (process / "wchan").read_text()
+    )
 
 
 def rows(server: Serving, table: str, **filters: str | int) -> list[dict[str, Any]]:

@@ -76,6 +76,9 @@ def work(each: Iterable[int]) -> str:
         ("import json", "import json as json", "kscope.a:2: json is renamed"),
         ("log = 1", "from math import e as log", "kscope.a:8: e is renamed"),
         ("log = 1", "from math import log", "log is defined in kscope.b and imported elsewhere"),
+        ("log = 1", "from kscope.b import gone\nlog = gone", "kscope.a: kscope.b has no gone"),
+        ("log = 1", "import kscope.b\nlog = kscope", "kscope.b has no name"),
+        ("def idle", "def f():\n    from kscope import b\ndef idle", "kscope is imported inside"),
     ],
 )
 def test_a_name_with_two_meanings_is_refused(old: str, new: str, told: str) -> None:
