@@ -155,16 +155,22 @@ def _section(key: Any) -> tuple[Any, int]:
     """Return the section and the slot of a histogram's key."""
     if not isinstance(key, ctypes.Structure):
         return None, _whole(key)
-    fields = [each[0] for each in key._fields_ if not each[0].startswith("__pad")]
+    fields = _members(key)
     slot = "slot" if "slot" in fields else fields[-1]
     values = tuple(_hashable(getattr(key, name)) for name in fields if name != slot)
     return values[0] if len(values) == 1 else values, _whole(getattr(key, slot))
 
 
+def _members(struct: Any) -> list[str]:
+    """Return the names of a struct's members, without the padding that bcc adds."""
+    return [each[0] for each in struct._fields_ if not each[0].startswith("__pad")]
+
+
 def _hashable(value: Any) -> Any:
-    if isinstance(value, ctypes.Structure):
-        return tuple(_hashable(getattr(value, each[0])) for each in value._fields_)
-    return tuple(value) if isinstance(value, ctypes.Array) else value
+    """Return a member's value with tuples in place of structs and arrays: those have no value."""
+    if isinstance(value, (ctypes.Structure, ctypes.Union)):
+        return tuple(_hashable(getattr(value, name)) for name in _members(value))
+    return tuple(map(_hashable, value)) if isinstance(value, ctypes.Array) else value
 
 
 def _power(slot: int, *, linear: bool) -> int:

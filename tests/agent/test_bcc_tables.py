@@ -25,12 +25,15 @@ pytestmark = pytest.mark.bpf
 PROGRAM = """
 struct by_disk { char disk[16]; u64 slot; };
 struct by_vector { u32 vector; u64 slot; };
+struct inner { u32 a; u8 mac[2]; };
+struct by_inner { struct inner in; u64 slot; };
 struct by_two { u64 slot; u32 pid; char disk[8]; };
 struct key { u32 pid; int user; int kernel; };
 BPF_HISTOGRAM(plain);
 BPF_HISTOGRAM(disks, struct by_disk);
 BPF_HISTOGRAM(vectors, struct by_vector);
 BPF_HISTOGRAM(both, struct by_two);
+BPF_HISTOGRAM(inner, struct by_inner);
 BPF_TABLE("percpu_array", int, u64, each_cpu, 64);
 BPF_STACK_TRACE(stacks, 64);
 BPF_HASH(calls, struct key);
@@ -97,6 +100,9 @@ def test_sections_are_the_other_member_of_the_key(bpf: Any) -> None:
 
     fill(bpf[b"both"], {(2, 17, b"vda"): 1, (3, 17, b"vda"): 4})
     assert histograms(bpf[b"both"]) == {(17, b"vda"): [0, 1, 4]}
+
+    fill(bpf[b"inner"], {((5, (1, 2)), 1): 8})
+    assert histograms(bpf[b"inner"]) == {(5, (1, 2)): [8]}
 
 
 def test_counts_of_each_cpu_are_added_up(bpf: Any) -> None:
