@@ -20,6 +20,7 @@ class Ran:
     returncode: int
     stdout: str
     stderr: str
+    output: bytes
 
 
 def command(*arguments: str | Path, stdin: bytes = b"", folder: Path = ROOT) -> Ran:
@@ -33,4 +34,5 @@ def command(*arguments: str | Path, stdin: bytes = b"", folder: Path = ROOT) -> 
             kscope.cli.main([*map(str, arguments)])
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1
-    return Ran(code, out.buffer.getvalue().decode(), err.getvalue())  # type: ignore[attr-defined]
+    output: bytes = out.buffer.getvalue()  # type: ignore[attr-defined]
+    return Ran(code, output.decode(errors="replace"), err.getvalue(), output)

@@ -38,7 +38,7 @@ LAYERS = {
     "declare": ("types", "", "engines", "charts", "files"),
     "generate": ("clickhouse", "dialects", ""),
     "store": ("backends", "schema", "sums", "symbols", "write", "", "housekeeping", "copy"),
-    "query": ("sql", "parse", "scan", "changes", "answers", "export", "across", ""),
+    "query": ("sql", "parse", "scan", "changes", "answers", "columnar", "export", "across", ""),
     "server": ("http", "ingest", "openapi", "read", "symbols", ""),
     "readers": ("reading", "formats", ""),
     "assistant": ("texts", ""),

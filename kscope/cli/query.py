@@ -105,8 +105,7 @@ def _drawn(answer: JsonAnswer, form: str, width: int | None, color: bool | None)
     if isinstance(answer, Timeseries):
         return terminal.table(*terminal.timeseries(answer))
     if not isinstance(answer, Flamegraph):
-        table = answer.as_table()
-        return terminal.table(table.names, table.rows)
+        return terminal.table(*terminal.answered(answer.as_table()))
     if form == "table":
         return terminal.table(*terminal.frames(answer))
     size = width or shutil.get_terminal_size((100, 24)).columns
@@ -117,8 +116,7 @@ def _check(question: Question, form: str, request: Sequence[tuple[str, str]]) ->
     for name in question.in_path:
         if name not in dict(request):
             raise UsageError(f"{question.name} needs {name}=..., such as {name}=hostname")
-    stacks = question.answer is Flamegraph
-    allowed = ("flame", "table", "json", *STACKS) if stacks else ("table", "json", *TABLES)
-    allowed = (*allowed, *COMPARISONS) if question.compares else allowed
+    formats = next(each.choices for each in question.parameters if each.name == "format")
+    allowed = (*(_DRAWN if question.answer is Flamegraph else _DRAWN[1:]), *formats)
     if form not in allowed:
         raise UsageError(f"--format {form}: {question.name} has {', '.join(allowed)}")

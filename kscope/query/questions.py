@@ -18,7 +18,8 @@ from kscope.query.parse.parameters import Parameter
 
 def _with_format(question: Question) -> Question:
     compared = COMPARISONS if question.compares else {}
-    choices = ("json", *(STACKS if question.stacks else TABLES), *compared)
+    tables = (name for name, each in TABLES.items() if question.pieces or each.most is None)
+    choices = ("json", *(STACKS if question.stacks else tables), *compared)
     form = Parameter("format", "of the answer", "json", choices=choices)
     return replace(question, parameters=(*question.parameters, form))
 

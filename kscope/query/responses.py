@@ -2,21 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 
 from kscope.declare.model import Category
-from kscope.declare.types.base import Storage
 from kscope.query.across.question import AskedOfAll, QuestionOfAll
 from kscope.query.answers.compare import Comparison
 from kscope.query.answers.meta import of_missing
-from kscope.query.answers.question import JsonAnswer, Question
+from kscope.query.answers.question import JsonAnswer, Question, TableColumn
 from kscope.query.answers.stacks import drawn
-from kscope.query.export import COMPARISONS, STACKS, TABLES
+from kscope.query.export import COMPARISONS, FORMATS, STACKS, TABLES
 from kscope.query.export.base import JSON, ExportFormat, TableFormat
+from kscope.query.parse.errors import complain
 from kscope.query.parse.parameters import Asked
 from kscope.query.scan.facts import informed
 from kscope.query.scan.freed_memory import consumed, discard
@@ -25,7 +26,6 @@ from kscope.store.reader import Reader
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 NDJSON = TABLES["ndjson"]
-_NUMBERS = (Storage.INTEGER, Storage.REAL)
 # Numbers or texts, and lists or objects, to an encoder's call.
 _AT_ONCE = 20_000
 _LARGE_AT_ONCE = 50
@@ -43,23 +43,26 @@ class Response:
 async def respond(reader: Reader, question: Question, asked: Asked) -> Response:
     """Answer a checked question in its format."""
     name = asked["format"]
+    if name in FORMATS and (lacking := FORMATS[name].lacking()):
+        raise complain("format", lacking)
     if name in STACKS and question.stacks:
         folded = question.stacks
         stacks = await informed(reader, lambda knowing: folded(knowing, asked))
         refuse_missing(reader)
         return _file(asked, STACKS[name], await drawn(stacks, STACKS[name].encode))
     if name in TABLES and question.pieces:
-        content = await begun(_pieces(reader, TABLES[name], asked, question.pieces(reader, asked)))
-        return _file(asked, TABLES[name], content)
+        form = TABLES[name]
+        asked = _at_most(asked, form.most) if form.most else asked
+        content = await begun(_pieces(reader, form, asked, question.pieces(reader, asked)))
+        return _file(asked, form, content)
     found = await informed(reader, lambda knowing: question.ask(knowing, asked))
     answer = with_missing(reader, found)
     if name in TABLES or name in COMPARISONS:
         refuse_missing(reader)
     if name in COMPARISONS and isinstance(answer, Comparison):
-        compared, form = answer, COMPARISONS[name]
-        return _file(
-            asked, form, await consumed(lambda *_: form.encode(compared), *_fields(answer))
-        )
+        compared, encode = answer, COMPARISONS[name].encode
+        whole = await consumed(lambda *_: encode(compared), *_fields(answer))
+        return _file(asked, COMPARISONS[name], whole)
     if name in TABLES:
         write = partial(_table, TABLES[name], asked.category, answer)
         return _file(asked, TABLES[name], await consumed(lambda *_: write(), *_fields(answer)))
@@ -111,33 +114,39 @@ async def _lines(reader: Reader, answers: AsyncIterator[msgspec.Struct]) -> Asyn
         yield line + b"\n"
 
 
+def _at_most(asked: Asked, most: int) -> Asked:
+    """Return the question for at most so many rows. Raise QueryError if it asks for more."""
+    given = "limit" in asked.given
+    if given and asked["limit"] > most:
+        raise complain("limit", f"format={asked['format']} has at most {most:,} rows")
+    limit = asked["limit"] if given else most
+    return replace(asked, values={**asked.values, "limit": limit}, given=asked.given | {"limit"})
+
+
 def _file(asked: Asked, form: ExportFormat, content: bytes | AsyncIterator[bytes]) -> Response:
     return Response(form.media_type, content, f"{asked.category.table}.{form.ending}")
 
 
 def _table(form: TableFormat, category: Category, answer: JsonAnswer) -> bytes:
-    """Encode an answer as a table. The texts of a column of numbers are numbers there."""
+    """Encode an answer as a table."""
     table = answer.as_table()
-    numbers = frozenset(
-        place
-        for place, name in table.texts.items()
-        if (column := category.column(name)) and column.type.storage in _NUMBERS
-    )
-    return form.heading(table.names) + form.encoder(table.names, numbers)(table.rows)
+    with closing(form.encoder(table.columns(category))) as encoder:
+        return encoder.rows(table.rows) + encoder.end()
 
 
 async def _pieces(
     reader: Reader, form: TableFormat, asked: Asked, pieces: AsyncIterator[list[list[Any]]]
 ) -> AsyncIterator[bytes]:
-    names = [column.name for column in asked.category.all_columns]
-    encode, heading = form.encoder(names, frozenset()), form.heading(names)
-    async for piece in pieces:
+    """Yield a table in pieces, some of them empty: a format may wait for more rows."""
+    columns = [
+        TableColumn(each.name, each.type.storage, each) for each in asked.category.all_columns
+    ]
+    with closing(form.encoder(columns)) as encoder:
+        async for piece in pieces:
+            refuse_missing(reader)
+            yield await asyncio.to_thread(encoder.rows, piece)
         refuse_missing(reader)
-        yield heading + encode(piece)
-        heading = b""
-    if heading:
-        refuse_missing(reader)
-        yield heading
+        yield await asyncio.to_thread(encoder.end)
 
 
 async def begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from kscope.declare.types.base import Role
+from kscope.declare.types.base import Role, Storage
 from kscope.query.answers.flamegraph import Profile, profile, question_of
 from kscope.query.answers.frame_changes import FrameChange, Sides, frame_changes
 from kscope.query.answers.meta import Meta, Number, meta
@@ -52,7 +52,8 @@ class Comparison(Profile, frozen=True, kw_only=True, rename={"base_own": "base_s
     def as_table(self) -> Table:
         names = ["frame", "level", "value", "base_value", "delta"]
         columns = (self.level, self.value, self.base_value, self.delta)
-        return Table(names, zip((self.names[name] for name in self.name), *columns, strict=True))
+        frames = (self.names[name] for name in self.name)
+        return Table(names, zip(frames, *columns, strict=True), kinds={"frame": Storage.TEXT})
 
 
 async def compare(reader: Reader, asked: Asked) -> Comparison:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from kscope.declare.model import Column
-from kscope.declare.types.base import Role
+from kscope.declare.types.base import Role, Storage
 from kscope.query.answers.dominant import Cell, CellQuestion, Dominant, dominant, read_cell
 from kscope.query.answers.histogram import SIZED, SLOTS, bins_of, filled, mean_notices
 from kscope.query.answers.meta import Notice, Number
@@ -56,13 +56,13 @@ class Heatmap(Measured, frozen=True, kw_only=True):
 
     def as_table(self) -> Table:
         found = (
-            (iso(time), lower, events, *([self.weights[i][j]] if self.weights else []))
+            (time, lower, events, *([self.weights[i][j]] if self.weights else []))
             for i, (time, counts) in enumerate(zip(self.times, self.counts, strict=True))
             for j, (lower, events) in enumerate(zip(self.lower, counts, strict=True))
             if events
         )
         names = ["time", "lower", "events", *(["microseconds"] if self.weights else [])]
-        return Table(names, found)
+        return Table(names, found, kinds={"time": Storage.TIME})
 
 
 async def heatmap(reader: Reader, asked: Asked) -> Heatmap:

@@ -12,7 +12,7 @@ import msgspec
 from kscope.declare.charts import asked_by
 from kscope.declare.charts.base import grouping
 from kscope.declare.model import HOSTNAME, Category, Column
-from kscope.declare.types.base import Role
+from kscope.declare.types.base import Role, Storage
 from kscope.query.answers.divergence import (
     Frame,
     GroupProfile,
@@ -89,7 +89,7 @@ class Hosts(Measured, frozen=True, kw_only=True):
             )
             for each in self.hosts
         )
-        return Table(names, rows)
+        return Table(names, rows, kinds=dict.fromkeys(("host", "group", "frames"), Storage.TEXT))
 
 
 @dataclass(slots=True)

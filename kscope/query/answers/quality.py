@@ -130,7 +130,9 @@ class Quality(JsonAnswer, frozen=True):
     def as_table(self) -> Table:
         lacks = [(each.host, each.share, each.count, each.reason) for each in self.lacks]
         rows = [(each.host, each.share, each.count, sentence(each)) for each in self.binaries]
-        return Table(["host", "share", "count", "reason"], [*lacks, *rows])
+        names = ["host", "share", "count", "reason"]
+        kinds = dict.fromkeys(("host", "reason"), Storage.TEXT)
+        return Table(names, [*lacks, *rows], kinds=kinds)
 
 
 async def quality(reader: Reader, asked: Asked) -> Quality:

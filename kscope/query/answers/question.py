@@ -9,7 +9,7 @@ import msgspec
 from kscope.declare.aggregates import QUANTILES
 from kscope.declare.charts import asked_by
 from kscope.declare.model import Category, Column
-from kscope.declare.types.base import Role
+from kscope.declare.types.base import Role, Storage
 from kscope.query.answers.meta import Meta, Notice, meta, notices
 from kscope.query.answers.stacks import FoldedStacks
 from kscope.query.parse import parameters as p
@@ -24,16 +24,44 @@ BASE = "/api/v1"
 
 
 @dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a table. `kind` is that of its values, times being microseconds since 1970; None
+    are numbers of any kind.
+
+    `of` is the column of the category whose values they are, maybe written as texts; all of them
+    can be read back, unless some are `mixed` in that are no values.
+    """
+
+    name: str
+    kind: Storage | None = None
+    of: Column | None = None
+    mixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """An answer as columns and rows; times are ISO 8601, as a spreadsheet reads them.
+    """An answer as columns and rows.
 
     `texts` are the columns of the category, by place, whose values are texts here whatever
-    their type.
+    their type. `kinds` are those of columns that do not hold numbers.
     """
 
     names: Sequence[str]
     rows: Iterable[Sequence[Any]]
     texts: Mapping[int, str] = field(default_factory=dict)
+    kinds: Mapping[str, Storage] = field(default_factory=dict)
+
+    def columns(self, category: Category | None = None) -> list[TableColumn]:
+        """Return the columns; those of the category are known if it is given."""
+        return [
+            TableColumn(
+                name,
+                Storage.TEXT if i in self.texts else self.kinds.get(name),
+                category.column(self.texts[i]) if category and i in self.texts else None,
+                mixed=name in self.kinds,
+            )
+            for i, name in enumerate(self.names)
+        ]
 
 
 class JsonAnswer(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from kscope.query.parse.errors import complain, one_of
 from kscope.query.parse.filters import condition
 from kscope.query.parse.parameters import Asked
 from kscope.query.parse.scope import Scope
-from kscope.query.parse.timerange import SECOND, TimeRange, iso
+from kscope.query.parse.timerange import SECOND, TimeRange
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.labels import shown_texts
 from kscope.query.scan.paging import Order, Place, cursor
@@ -57,7 +57,7 @@ class Rows(JsonAnswer, frozen=True):
     notices: list[Notice]
 
     def as_table(self) -> Table:
-        return Table(self.columns, ([iso(time), *others] for time, *others in self.rows))
+        return Table(self.columns, self.rows, kinds={TIME.name: Storage.TIME})
 
 
 def _question(asked: Asked) -> RowsQuestion:
@@ -168,14 +168,14 @@ def read_id(given: str) -> Place:
 
 
 def _pieces(reader: Reader, asked: Asked) -> AsyncIterator[list[list[Any]]]:
-    """Yield all rows, with their times as ISO 8601; without a `limit` there is none."""
-    return stream(reader, _question(asked), iso)
+    """Yield all rows, with their times in microseconds; without a `limit` there is none."""
+    return stream(reader, _question(asked))
 
 
 async def stream(
-    reader: Reader, question: RowsQuestion, written: Callable[[int], str]
+    reader: Reader, question: RowsQuestion, written: Callable[[int], str] | None = None
 ) -> AsyncIterator[list[list[Any]]]:
-    """Yield all rows in pieces, with their times written: an answer may have any size.
+    """Yield all rows in pieces: an answer may have any size. Times may be written.
 
     Each piece is a separate statement, so that a slow client holds no connection and does not
     reach the deadline.

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kscope.declare.model import Category, Column
-from kscope.declare.types.base import Role
+from kscope.declare.types.base import Role, Storage
 from kscope.query.answers.meta import Number
 from kscope.query.answers.question import Measured, Question, Table, measured, n_parameter
 from kscope.query.answers.stacks import rest_notices
@@ -60,7 +60,8 @@ class Search(Measured, frozen=True, kw_only=True):
 
     def as_table(self) -> Table:
         rows = ((each.name, each.value, each.events, each.rows) for each in self.frames)
-        return Table(["frame", self.value_column, "events", "rows"], rows)
+        names = ["frame", self.value_column, "events", "rows"]
+        return Table(names, rows, kinds={"frame": Storage.TEXT})
 
 
 async def search(reader: Reader, asked: Asked) -> Search:

@@ -26,7 +26,6 @@ from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import Value, by_values
 from kscope.query.parse.errors import complain
 from kscope.query.parse.parameters import Asked
-from kscope.query.parse.timerange import iso
 from kscope.query.scan.aggregates import adds, aggregated, needs_single_rows
 from kscope.query.scan.freed_memory import consumed
 from kscope.query.scan.heaviest import REST, in_line
@@ -90,11 +89,13 @@ class Timeseries(Measured, frozen=True, kw_only=True):
     def as_table(self) -> Table:
         # A row per value: a series may have any name, `time` and that of the rest as well.
         rows = (
-            (iso(time), each.name, value, each.rest)
+            (time, each.name, value, each.rest)
             for each in self.series
             for time, value in zip(self.times, each.values, strict=True)
         )
-        return Table(["time", "series", "value", "rest"], rows, {1: self.by})
+        # The series of the rest is a text among numbers.
+        kinds = {"time": Storage.TIME, "series": Storage.TEXT, "rest": Storage.BOOLEAN}
+        return Table(["time", "series", "value", "rest"], rows, {1: self.by}, kinds)
 
 
 def _question(asked: Asked) -> TimeseriesQuestion:

@@ -2,20 +2,35 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from kscope.query.answers.compare import Comparison
+from kscope.query.answers.question import TableColumn
 from kscope.query.answers.stacks import FoldedStacks
 
-Encode = Callable[[Iterable[Sequence[Any]]], bytes]
+
+class Encoder(Protocol):
+    """Writes one table. Its calls come one after the other, from any thread."""
+
+    def rows(self, rows: Iterable[Sequence[Any]]) -> bytes:
+        """Take more rows; return the bytes that are ready, which may be none."""
+
+    def end(self) -> bytes:
+        """Return the rest of the file."""
+
+    def close(self) -> None:
+        """Free what is held; it is called in any case, also if the file is not complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFormat:
+    """A format. `lacking` says what must be installed for it, or nothing."""
+
     name: str
     media_type: str
     ending: str
     help: str
+    lacking: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +49,15 @@ class StackFormat(ExportFormat):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableFormat(ExportFormat):
-    """A format of tables.
+    """A format of tables; `encoder` returns an encoder of a table with these columns.
 
-    `encoder` returns an encoder of rows, for any number of them at a time, from the columns' names
-    and the places of texts that are numbers. `heading` starts the file.
+    `most` limits one that takes only rows of a category, and so many of them. `title` names its
+    files on the page.
     """
 
-    encoder: Callable[[Sequence[str], frozenset[int]], Encode]
-    heading: Callable[[Sequence[str]], bytes] = lambda _: b""
+    encoder: Callable[[Sequence[TableColumn]], Encoder]
+    most: int | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

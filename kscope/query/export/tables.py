@@ -3,12 +3,18 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from kscope.query.export.base import Encode, TableFormat
+from kscope.declare.types.base import Storage
+from kscope.query.answers.question import TableColumn
+from kscope.query.export.base import TableFormat
+from kscope.query.parse.timerange import iso
+
+_NUMBERS = (Storage.INTEGER, Storage.REAL)
 
 # A spreadsheet would run such a text as a formula, after spaces too. An apostrophe before it marks
 # a text; one more is put before a text that has one, so that removing one restores the text.
@@ -18,20 +24,54 @@ _FORMULA = re.compile(
 )
 
 
-def _ndjson(names: Sequence[str], _: frozenset[int]) -> Encode:
-    return lambda rows: b"".join(
-        msgspec.json.encode(dict(zip(names, row, strict=True))) + b"\n" for row in rows
-    )
+@dataclass(slots=True)
+class _Lines:
+    """A line for each row, after `heading`; times are written as ISO 8601."""
+
+    encode: Callable[[Iterable[Sequence[Any]]], bytes]
+    columns: Sequence[TableColumn]
+    heading: bytes = b""
+
+    def rows(self, rows: Iterable[Sequence[Any]]) -> bytes:
+        times = [i for i, each in enumerate(self.columns) if each.kind is Storage.TIME]
+        return self.end() + self.encode(_written(rows, times) if times else rows)
+
+    def end(self) -> bytes:
+        begin, self.heading = self.heading, b""
+        return begin
+
+    def close(self) -> None:
+        pass
 
 
-def _csv(_: Sequence[str], numbers: frozenset[int]) -> Encode:
-    return lambda rows: _lines(
-        [value if i in numbers else _cell(value) for i, value in enumerate(row)] for row in rows
-    )
+def _written(rows: Iterable[Sequence[Any]], times: Sequence[int]) -> Iterator[Sequence[Any]]:
+    for row in rows:
+        written = list(row)
+        for i in times:
+            written[i] = None if row[i] is None else iso(row[i])
+        yield written
 
 
-def _heading(names: Sequence[str]) -> bytes:
-    return _lines([list(map(_cell, names))])
+def _ndjson(columns: Sequence[TableColumn]) -> _Lines:
+    names = [each.name for each in columns]
+
+    def encode(rows: Iterable[Sequence[Any]]) -> bytes:
+        objects = (dict(zip(names, row, strict=True)) for row in rows)
+        return b"".join(msgspec.json.encode(each) + b"\n" for each in objects)
+
+    return _Lines(encode, columns)
+
+
+def _csv(columns: Sequence[TableColumn]) -> _Lines:
+    """The texts of a column of numbers are numbers."""
+    numbers = {i for i, each in enumerate(columns) if each.of and each.of.type.storage in _NUMBERS}
+
+    def encode(rows: Iterable[Sequence[Any]]) -> bytes:
+        return _lines(
+            [value if i in numbers else _cell(value) for i, value in enumerate(row)] for row in rows
+        )
+
+    return _Lines(encode, columns, _lines([[_cell(each.name) for each in columns]]))
 
 
 def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
@@ -55,7 +95,7 @@ FORMATS = (
         ending="csv",
         help="a table, its columns named in the first line",
         encoder=_csv,
-        heading=_heading,
+        title="CSV",
     ),
     TableFormat(
         name="ndjson",
@@ -63,5 +103,6 @@ FORMATS = (
         ending="ndjson",
         help="one JSON object a line",
         encoder=_ndjson,
+        title="NDJSON",
     ),
 )

@@ -138,7 +138,14 @@ def _response(body: responses.Response) -> Response:
         # Compress and send piece by piece, so that other requests are served in between.
         headers["Content-Length"] = str(len(content))
         content = _cut(content)
-    return StreamingResponse(content, headers=headers, media_type=body.media_type)
+    return StreamingResponse(_full(content), headers=headers, media_type=body.media_type)
+
+
+async def _full(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Leave out empty pieces: one could end the answer."""
+    async for piece in pieces:
+        if piece:
+            yield piece
 
 
 async def _cut(content: bytes) -> AsyncIterator[bytes]:
