@@ -388,6 +388,20 @@ def _exported(page: Page, name: str) -> bytes:
     return saved.value.path().read_bytes()
 
 
+def test_rows_are_files(fleet: Serving, page: Page) -> None:
+    """CSV and NDJSON have buttons, the other formats that the server can write are in a menu."""
+    _open(page, fleet, "&view=rows")
+    for name, start in {
+        "Parquet": b"PAR1",
+        "Arrow": b"ARROW1",
+        "Trace": b'{"traceEvents":[',
+    }.items():
+        page.get_by_role("button", name="More formats").click()
+        with page.expect_download() as saved:
+            page.get_by_role("menuitem", name=name).click()
+        assert saved.value.path().read_bytes().startswith(start)
+
+
 def test_a_drag_with_shift_chooses_the_baseline(fleet: Serving, page: Page) -> None:
     """Any stretch of the timeline can be what the shown range is compared with."""
     _open(page, fleet)

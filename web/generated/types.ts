@@ -18,10 +18,15 @@ export interface Binary {
   fix: string;
 }
 
-/** `problems` are those of files that were left out; `exports` has formats and their titles. */
+/**
+ * `problems` are those of files that were left out.
+ *
+ * `exports` has formats of flame graphs and their titles, `tables` those of rows.
+ */
 export interface Categories {
   operators: OperatorAnswer[];
   exports: Record<string, string>;
+  tables: Record<string, string>;
   categories: CategoryAnswer[];
   problems: Problem[];
   leftovers: Leftover[];

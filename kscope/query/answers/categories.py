@@ -87,10 +87,14 @@ class Leftover(Struct, frozen=True):
 
 
 class Categories(Struct, frozen=True):
-    """`problems` are those of files that were left out; `exports` has formats and their titles."""
+    """`problems` are those of files that were left out.
+
+    `exports` has formats of flame graphs and their titles, `tables` those of rows.
+    """
 
     operators: list[OperatorAnswer]
     exports: dict[str, str]
+    tables: dict[str, str]
     categories: list[CategoryAnswer]
     problems: list[Problem]
     leftovers: list[Leftover]
@@ -127,12 +131,14 @@ class Checked(Struct, frozen=True):
 def categories(
     catalog: Catalog,
     exports: dict[str, str],
+    tables: dict[str, str],
     problems: Iterable[Problem],
     leftovers: Iterable[str],
 ) -> Categories:
     return Categories(
         operators=operators.described(),
         exports=exports,
+        tables=tables,
         categories=[category_answer(category) for category in catalog],
         problems=list(problems),
         leftovers=[Leftover(table, leftover(table)) for table in leftovers],

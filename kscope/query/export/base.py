@@ -24,18 +24,22 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFormat:
-    """A format. `lacking` says what must be installed for it, or nothing."""
+    """A format. `lacking` says what must be installed for it, or nothing.
+
+    `answer` is the type of one that is JSON.
+    """
 
     name: str
     media_type: str
     ending: str
     help: str
     lacking: Callable[[], str] = lambda: ""
+    answer: type | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackFormat(ExportFormat):
-    """A format of flame graphs; `answer` is the type of one that is JSON.
+    """A format of flame graphs.
 
     `title` names its files in the page's menu, which leaves out formats without one. `compared`
     encodes a comparison in this format, if it can.
@@ -43,7 +47,6 @@ class StackFormat(ExportFormat):
 
     encode: Callable[[FoldedStacks], bytes]
     compared: Callable[[Comparison], bytes] | None = None
-    answer: type | None = None
     title: str = ""
 
 

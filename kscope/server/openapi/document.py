@@ -9,8 +9,7 @@ from kscope.declare.model import Catalog, Category, Column
 from kscope.declare.types.base import Role, Storage
 from kscope.query.across.question import PRESETS, QuestionOfAll
 from kscope.query.answers.question import BASE, Question
-from kscope.query.export import FORMATS, STACKS, TABLES
-from kscope.query.export.base import StackFormat
+from kscope.query.export import FORMATS, TABLES
 from kscope.query.parse.columns import groupable
 from kscope.query.parse.parameters import (
     ANY,
@@ -260,8 +259,8 @@ def _answers(question: Question) -> dict[str, Any]:
     for each in FORMATS.values():
         if each.name not in formats:
             continue
-        # A tree and speedscope's file are JSON as well, of another shape.
-        if isinstance(each, StackFormat) and each.answer:
+        # A tree, a trace and speedscope's file are JSON as well, of another shape.
+        if each.answer:
             shapes.append(refer(each.answer))
         else:
             content[each.media_type.partition(";")[0]] = {"schema": _TEXT}
@@ -270,7 +269,7 @@ def _answers(question: Question) -> dict[str, Any]:
 
 
 def _schemas(catalog: Catalog) -> dict[str, Any]:
-    files = [each.answer for each in STACKS.values() if each.answer]
+    files = [each.answer for each in FORMATS.values() if each.answer]
     filters = {
         _filters_name(category, prefix): _filter_schema(category, prefix)
         for category in catalog

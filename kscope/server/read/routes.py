@@ -14,7 +14,7 @@ from kscope.query import responses
 from kscope.query.across.question import QuestionOfAll
 from kscope.query.answers.categories import categories
 from kscope.query.answers.question import BASE, Question
-from kscope.query.export import STACKS
+from kscope.query.export import STACKS, TABLES
 from kscope.query.export.base import JSON
 from kscope.query.parse.parameters import check_count
 from kscope.query.parse.scope import category_of
@@ -51,7 +51,9 @@ class CachedAnswers:
 async def _categories(request: Request) -> Response:
     state = request.app.state
     exports = {name: each.title for name, each in STACKS.items() if each.title}
-    of = state.reader.catalog, exports, state.live.problems, state.live.leftovers
+    there = {name: each for name, each in TABLES.items() if not each.lacking()}
+    tables = {name: each.title for name, each in there.items() if each.title}
+    of = state.reader.catalog, exports, tables, state.live.problems, state.live.leftovers
     answer: Response = await state.described.answer("categories", categories, *of)
     return answer
 
@@ -142,10 +144,10 @@ def _response(body: responses.Response) -> Response:
 
 
 async def _full(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Leave out empty pieces: one could end the answer."""
+    """Leave out empty pieces, since one could end the answer, and cut large ones."""
     async for piece in pieces:
-        if piece:
-            yield piece
+        async for part in _cut(piece):
+            yield part
 
 
 async def _cut(content: bytes) -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ import { explainEmpty } from "./empty";
 import { dateTime, exact, quantity, zoneName } from "../ui/format";
 import { label } from "../flame/paint";
 import { Loader } from "../api/loader";
-import { menu } from "../ui/popover";
+import { menu, opener } from "../ui/popover";
 import { HAS, withFilter } from "../state/filters";
 import { memo } from "../ui/memo";
 import { DataTable, type TableColumn } from "../ui/table";
@@ -19,6 +19,9 @@ import { plain, short } from "../ui/text";
 import type { ColumnAnswer, Rows } from "../../generated/types";
 
 type Row = unknown[];
+
+/** Formats that have a button below the rows. */
+const BUTTONS = new Set(["csv", "ndjson"]);
 
 export class RowsView {
   readonly element: HTMLElement;
@@ -130,7 +133,15 @@ export class RowsView {
       this.following ? button("more", () => this.more()) : null,
       button("CSV", save("csv"), { title: "All rows of this question as CSV" }),
       button("NDJSON", save("ndjson"), { title: "All rows of this question as NDJSON" }),
+      opener("More formats", "menu", (by) => this.openFormats(by, save)),
     );
+  }
+
+  /** Those that the server can write and that have no button. */
+  private openFormats(by: HTMLElement, save: (format: string) => () => void): void {
+    const others = Object.entries(this.context.tables).filter(([name]) => !BUTTONS.has(name));
+    const items = others.map(([name, text]) => ({ text, run: save(name) }));
+    menu(by, items, "Formats");
   }
 
   /** A page is asked for once, however often the button is pressed. */
