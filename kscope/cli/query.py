@@ -105,7 +105,8 @@ def _drawn(answer: JsonAnswer, form: str, width: int | None, color: bool | None)
     if isinstance(answer, Timeseries):
         return terminal.table(*terminal.timeseries(answer))
     if not isinstance(answer, Flamegraph):
-        return terminal.table(*terminal.answered(answer.as_table()))
+        table = answer.as_table()
+        return terminal.table(table.names, table.shown)
     if form == "table":
         return terminal.table(*terminal.frames(answer))
     size = width or shutil.get_terminal_size((100, 24)).columns

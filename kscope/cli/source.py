@@ -24,7 +24,7 @@ from kscope.query.across.question import QuestionOfAll
 from kscope.query.answers.categories import categories
 from kscope.query.answers.markers import markers, read_question
 from kscope.query.answers.question import BASE, Question
-from kscope.query.export import STACKS
+from kscope.query.export import STACKS, TABLES, titles
 from kscope.query.export.base import JSON
 from kscope.query.parse.scope import category_of
 from kscope.query.responses import Response, respond, respond_of_all, with_missing
@@ -165,8 +165,7 @@ class Direct:
         asyncio.run(self._respond(answer, take))
 
     def categories(self, take: Callable[[bytes], object]) -> None:
-        exports = {name: each.title for name, each in STACKS.items() if each.title}
-        take(msgspec.json.encode(categories(self.catalog, exports, (), ())))
+        take(msgspec.json.encode(categories(self.catalog, titles(STACKS), titles(TABLES), (), ())))
 
     def markers(self, request: Request, take: Callable[[bytes], object]) -> None:
         async def answer(reader: Reader) -> Response:

@@ -103,7 +103,7 @@ def test_events_are_moments_of_their_process(traced: World) -> None:
 
 
 def test_requests_are_slices_that_end_at_their_time(traced: World) -> None:
-    """Those that overlap have tracks of their own; those of another host's process as well."""
+    """Those that overlap have separate tracks; those of another host's process as well."""
     traced.insert(
         "biosnoop",
         [

@@ -35,7 +35,7 @@ def _part(answer: JsonAnswer) -> Part:
     names = list(found.names)
     measured = {*_AMOUNTS, getattr(answer, "value_column", "")}
     amounts = [at for at, each in enumerate(names) if each in measured and at not in found.texts]
-    lines = table(names, found.rows, amounts, getattr(answer, "unit", ""))
+    lines = table(names, found.shown, amounts, getattr(answer, "unit", ""))
     return Part("", lines, _LESS)
 
 
@@ -160,4 +160,4 @@ def rows(answer: Rows, units: Mapping[str, str]) -> Text:
 
 
 def _told(answer: Rows) -> list[tuple[Any, ...]]:
-    return [tuple(values) for values in answer.as_table().rows]
+    return [tuple(values) for values in answer.as_table().shown]

@@ -1,6 +1,14 @@
 """One row of the table of questions: its parameters, the function that answers it, its answer."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +23,7 @@ from kscope.query.answers.stacks import FoldedStacks
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import Value, groups_of
 from kscope.query.parse.parameters import Asked, Parameter
-from kscope.query.parse.timerange import now
+from kscope.query.parse.timerange import iso, now
 from kscope.query.scan.aggregates import QUANTILE_NOTE
 from kscope.query.scan.scan import Scan
 from kscope.store.reader import Reader
@@ -51,6 +59,12 @@ class Table:
     texts: Mapping[int, str] = field(default_factory=dict)
     kinds: Mapping[str, Storage] = field(default_factory=dict)
 
+    @property
+    def shown(self) -> Iterator[Sequence[Any]]:
+        """The rows for a person, with times as ISO 8601."""
+        times = [self.kinds.get(name) is Storage.TIME for name in self.names]
+        return with_times(self.rows, [i for i, is_time in enumerate(times) if is_time])
+
     def columns(self, category: Category | None = None) -> list[TableColumn]:
         """Return the columns; those of the category are known if it is given."""
         return [
@@ -62,6 +76,15 @@ class Table:
             )
             for i, name in enumerate(self.names)
         ]
+
+
+def with_times(rows: Iterable[Sequence[Any]], places: Sequence[int]) -> Iterator[Sequence[Any]]:
+    """Yield rows whose times, at these places, are written as ISO 8601."""
+    for row in rows:
+        written = list(row)
+        for i in places:
+            written[i] = None if row[i] is None else iso(row[i])
+        yield written
 
 
 class JsonAnswer(msgspec.Struct, frozen=True):

@@ -15,6 +15,12 @@ from kscope.query.export.base import (
     of_comparisons,
 )
 
+
+def titles(formats: Mapping[str, StackFormat] | Mapping[str, TableFormat]) -> dict[str, str]:
+    """Return the titles of the formats that can be written here and that the page offers."""
+    return {name: each.title for name, each in formats.items() if each.title and not each.lacking()}
+
+
 FORMATS: Mapping[str, ExportFormat] = discovered(__name__, __path__, "FORMATS")
 STACKS: Mapping[str, StackFormat] = MappingProxyType(
     {name: each for name, each in FORMATS.items() if isinstance(each, StackFormat)}

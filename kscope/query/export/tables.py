@@ -3,16 +3,15 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from kscope.declare.types.base import Storage
-from kscope.query.answers.question import TableColumn
+from kscope.query.answers.question import TableColumn, with_times
 from kscope.query.export.base import TableFormat
-from kscope.query.parse.timerange import iso
 
 _NUMBERS = (Storage.INTEGER, Storage.REAL)
 
@@ -34,7 +33,7 @@ class _Lines:
 
     def rows(self, rows: Iterable[Sequence[Any]]) -> bytes:
         times = [i for i, each in enumerate(self.columns) if each.kind is Storage.TIME]
-        return self.end() + self.encode(_written(rows, times) if times else rows)
+        return self.end() + self.encode(with_times(rows, times) if times else rows)
 
     def end(self) -> bytes:
         begin, self.heading = self.heading, b""
@@ -42,14 +41,6 @@ class _Lines:
 
     def close(self) -> None:
         pass
-
-
-def _written(rows: Iterable[Sequence[Any]], times: Sequence[int]) -> Iterator[Sequence[Any]]:
-    for row in rows:
-        written = list(row)
-        for i in times:
-            written[i] = None if row[i] is None else iso(row[i])
-        yield written
 
 
 def _ndjson(columns: Sequence[TableColumn]) -> _Lines:

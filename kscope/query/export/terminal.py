@@ -1,13 +1,11 @@
 """Answers in a terminal: aligned tables, and flame graphs of coloured cells."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kscope.declare.types.base import Storage
 from kscope.declare.units import readable
 from kscope.query.answers.flamegraph import Flamegraph
-from kscope.query.answers.question import Table
 from kscope.query.answers.timeseries import Timeseries
 from kscope.query.answers.tree import boxes
 from kscope.query.parse.timerange import iso
@@ -24,16 +22,6 @@ def table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     cells = ([_cell(value) for value in row] for row in rows)
     columns = [_column(*column) for column in zip(names, *cells, strict=True)]
     return "".join("  ".join(line).rstrip() + "\n" for line in zip(*columns, strict=True))
-
-
-def answered(answer: Table) -> tuple[Sequence[str], Iterator[list[Any]]]:
-    """The columns and rows of an answer, with its times as ISO 8601."""
-    times = [name in answer.kinds and answer.kinds[name] is Storage.TIME for name in answer.names]
-    rows = (
-        [iso(value) if is_time and value is not None else value for is_time, value in cells]
-        for cells in (zip(times, row, strict=True) for row in answer.rows)
-    )
-    return answer.names, rows
 
 
 def _column(name: str, *cells: str) -> list[str]:

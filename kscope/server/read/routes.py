@@ -14,7 +14,7 @@ from kscope.query import responses
 from kscope.query.across.question import QuestionOfAll
 from kscope.query.answers.categories import categories
 from kscope.query.answers.question import BASE, Question
-from kscope.query.export import STACKS, TABLES
+from kscope.query.export import STACKS, TABLES, titles
 from kscope.query.export.base import JSON
 from kscope.query.parse.parameters import check_count
 from kscope.query.parse.scope import category_of
@@ -50,10 +50,13 @@ class CachedAnswers:
 
 async def _categories(request: Request) -> Response:
     state = request.app.state
-    exports = {name: each.title for name, each in STACKS.items() if each.title}
-    there = {name: each for name, each in TABLES.items() if not each.lacking()}
-    tables = {name: each.title for name, each in there.items() if each.title}
-    of = state.reader.catalog, exports, tables, state.live.problems, state.live.leftovers
+    of = (
+        state.reader.catalog,
+        titles(STACKS),
+        titles(TABLES),
+        state.live.problems,
+        state.live.leftovers,
+    )
     answer: Response = await state.described.answer("categories", categories, *of)
     return answer
 
