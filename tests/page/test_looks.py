@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import ViewportSize, expect
@@ -261,6 +262,15 @@ def test_speedscope_opens_the_same_profile(recorded: Serving, page: Page) -> Non
     expect(speedscope.locator("body")).to_contain_text("Left Heavy", timeout=15_000)
     expect(speedscope.locator("body")).to_contain_text("Kernelscope offcputime")
     assert speedscope.url.startswith(f"{recorded.read}/speedscope/")
+
+
+def test_speedscope_reads_a_profile_for_pprof(recorded: Serving, page: Page) -> None:
+    """It lists the functions of the profile's default type of values."""
+    profile = "/api/v1/flamegraph/offcputime?format=pprof&process=shopdb"
+    page.goto(f"{recorded.read}/speedscope/index.html#profileURL={quote(profile, safe='')}")
+    expect(page.locator("body")).to_contain_text("Left Heavy", timeout=15_000)
+    page.get_by_text("Sandwich").click()
+    expect(page.locator("body")).to_contain_text("session_main")
 
 
 def test_it_prints(recorded: Serving, browser: Browser, tmp_path: Path) -> None:
