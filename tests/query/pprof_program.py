@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from tests import debian, needs
@@ -22,6 +23,7 @@ def pprof(profile: Path, *options: str) -> str:
     return done.stdout
 
 
+@cache
 def _program() -> Path:
     needs.program("apt-cache", "apt")
     package = next((name for name in debian.depends("golang-go") if name.endswith("-go")), None)
