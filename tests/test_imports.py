@@ -40,7 +40,7 @@ LAYERS = {
     "store": ("backends", "schema", "sums", "symbols", "write", "", "housekeeping", "copy"),
     "query": ("sql", "parse", "scan", "changes", "answers", "columnar", "export", "across", ""),
     "server": ("http", "ingest", "openapi", "read", "symbols", ""),
-    "readers": ("reading", "formats", ""),
+    "readers": ("reading", "tools", "formats", ""),
     "assistant": ("texts", ""),
     "agent": ("host", "rows", "stacks", "engines", "run", ""),
 }

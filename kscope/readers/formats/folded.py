@@ -7,6 +7,7 @@ from itertools import islice
 
 from kscope.profiles.sample import Sample
 from kscope.readers.reading.base import Format, Head, Line, ReadError, Reading, Survey
+from kscope.readers.tools.units import say_unit
 
 # No tool writes longer numbers, and the server accepts only shorter ones.
 _NUMBER = re.compile(r"\d{1,40}(?:\.\d{0,40})?", re.ASCII)
@@ -21,7 +22,7 @@ _CHECKED = 1000
 
 def _read(reading: Reading) -> Iterator[Line]:
     """Read `process;main;write 42`, root first; the root column receives the first frame."""
-    _say_unit(reading)
+    say_unit(reading)
     for number, line in reading.lines():
         text = line.strip()
         if not text or text.startswith("#"):
@@ -55,17 +56,6 @@ def _number(line: int, text: str, reading: Reading) -> Fraction:
     if number.denominator != 1 and column.type.json["type"] == "integer" and not stated:
         raise ReadError(line, f"{text} is not a whole number, as {column.name} are")
     return number
-
-
-def _say_unit(reading: Reading) -> None:
-    columns = reading.columns
-    if reading.options.unit or columns.value.unit == "":
-        return
-    if columns.value.sampled_by:
-        reading.notice("the numbers count samples; if they are times, name their unit with --unit")
-    else:
-        taken = {"us": "microseconds"}.get(columns.unit(), columns.unit())
-        reading.notice(f"the numbers are taken as {taken}; name another unit with --unit")
 
 
 def _survey(reading: Reading) -> Survey:

@@ -1,0 +1,46 @@
+"""Stacks a frame a line, as bcc's and libbpf-tools' offcputime and its kind print them."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from kscope.readers.reading.base import Format, Head, Line, Reading, Survey
+from kscope.readers.tools.blocks import NUMBER, Blocks
+from kscope.readers.tools.units import say_unit
+
+
+def _read(reading: Reading) -> Iterator[Line]:
+    """Yield a row per stack."""
+    say_unit(reading)
+    blocks = Blocks(reading)
+    for number, line in reading.lines():
+        yield from blocks.read(number, line)
+
+
+def _survey(reading: Reading) -> Survey:
+    blocks = Blocks(reading)
+    for number, line in reading.lines():
+        for _ in blocks.read(number, line):
+            pass
+    return Survey(length=blocks.clock.at)
+
+
+def _matches(head: Head) -> bool:
+    return any(
+        NUMBER.fullmatch(line) and before[:1].isspace() and not NUMBER.fullmatch(before)
+        for before, line in pairwise(head.lines())
+    )
+
+
+FORMATS = (
+    Format(
+        name="stacks",
+        help="stacks a frame a line: bcc's and libbpf-tools' offcputime, profile, stackcount, ...",
+        example="offcputime-bpfcc -p 1234 10 | kscope import offcputime -",
+        matches=_matches,
+        read=_read,
+        survey=_survey,
+        rank=45,
+        options=frozenset({"value", "root", "frequency", "unit", "scale"}),
+        live=True,
+    ),
+)

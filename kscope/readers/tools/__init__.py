@@ -1,0 +1,1 @@
+"""Parts of the text that tracers print: times, histograms, stacks, tables, maps."""

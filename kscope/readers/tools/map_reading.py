@@ -1,0 +1,163 @@
+"""One pass over what bpftrace printed: its maps, and the rows that its script printed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from kscope.errors import KscopeError
+from kscope.readers.reading.base import Line, ReadError, Reading, Skipped, Survey
+from kscope.readers.tools.clock import Clock
+from kscope.readers.tools.map_rows import MapRows, fitness
+from kscope.readers.tools.maps import LONGEST_MAP, Entry, Exit, Item, Moment, Printed
+from kscope.readers.tools.printings import Printings
+from kscope.readers.tools.tables import Table
+
+_JSON = msgspec.json.Decoder()
+# Words of a survey: the script printed rows; a map was cleared between two printings.
+_ROWS, _SURVEYED, _CLEARED = "rows", "surveyed", "cleared "
+_MOST_MAPS = 1000
+
+
+class Lines(Protocol):
+    """A parser of bpftrace's output."""
+
+    def read(self, number: int, line: str) -> Iterator[Item]: ...
+
+    def end(self) -> Iterator[Item]: ...
+
+
+Parser = Callable[[Skipped], Lines]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A map: its best fitness, and a word for its values."""
+
+    fitness: int
+    kind: str
+
+
+@dataclass(slots=True)
+class MapReading:
+    """Reads with one of the parsers. `event` is the map to read, once it is known."""
+
+    reading: Reading
+    parser: Parser
+    clock: Clock = field(default_factory=Clock)
+    rows: MapRows = field(init=False)
+    table: Table = field(init=False)
+    printings: Printings = field(init=False)
+    event: str = ""
+    objects: int = 0
+
+    def __post_init__(self) -> None:
+        facts = self.reading.survey.facts
+        cleared = {each.removeprefix(_CLEARED) for each in facts if each.startswith(_CLEARED)}
+        self.rows = MapRows(self.reading)
+        self.table = Table(self.reading, self.clock)
+        self.printings = Printings(self.reading.options.printed, cleared)
+        asked = self.reading.options.event
+        self.event = f"@{asked.removeprefix('@')}" if asked else self.reading.survey.event
+
+    def items(self) -> Iterator[Item]:
+        """Yield what the recording holds; the clock goes with it."""
+        parser = self.parser(self.reading.skipped)
+        for number, line in self.reading.lines(LONGEST_MAP):
+            for item in parser.read(number, line):
+                if isinstance(item, Moment):
+                    self.clock.read(item.text)
+                elif isinstance(item, Exit):
+                    self.printings.exit()
+                else:
+                    yield item
+        yield from parser.end()
+
+    def lines(self) -> Iterator[Line]:
+        """Yield rows: those that the script printed, else those of the chosen map."""
+        facts = self.reading.survey.facts
+        # In a pipe nobody knows what comes.
+        printed = not self.reading.options.event and (_ROWS in facts or _SURVEYED not in facts)
+        for item in self.items():
+            if isinstance(item, Entry):
+                if not (self.table.layout or self.objects) or not printed:
+                    yield from self._entry(item)
+            elif isinstance(item, Printed) and printed:
+                yield from self._printed(item)
+
+    def _entry(self, entry: Entry) -> Iterator[Line]:
+        if not self.event and _SURVEYED not in self.reading.survey.facts:
+            self.event = entry.name if fitness(entry, self.rows) else ""
+        if entry.name == self.event:
+            line = self.rows.line(entry, self.printings.new(entry), self.clock.at)
+            if line:
+                yield line
+
+    def _printed(self, item: Printed) -> Iterator[Line]:
+        if item.text.lstrip().startswith("{"):
+            row = _object(item)
+            self.objects += 1
+            yield Line(item.number, row, self.clock.at)
+        else:
+            yield from self.table.read(item.number, item.text)
+
+    def survey(self) -> Survey:
+        """Return the map to read, and what is known of the printings. Raises ReadError."""
+        seen: dict[str, _Seen] = {}
+        printed = 0
+        for item in self.items():
+            if isinstance(item, Printed):
+                printed += sum(1 for _ in self._printed(item))
+                continue
+            assert isinstance(item, Entry)
+            self._note(seen, item)
+        totals = self.printings.end()
+        rows = bool(printed) and not self.event
+        event = "" if rows else self.event or self._chosen(seen)
+        self._say(seen, event, totals)
+        facts = {_SURVEYED, *(f"{_CLEARED}{name}" for name in self.printings.cleared)}
+        return Survey(self.clock.at, event, facts=frozenset(facts | ({_ROWS} if rows else set())))
+
+    def _note(self, seen: dict[str, _Seen], entry: Entry) -> None:
+        self.printings.new(entry)
+        fits = fitness(entry, self.rows)
+        known = seen.setdefault(entry.name, _Seen(fits, entry.kind))
+        known.fitness = max(known.fitness, fits)
+        if len(seen) > _MOST_MAPS:
+            raise ReadError(entry.number, f"is the map after {_MOST_MAPS} others")
+
+    def _chosen(self, seen: dict[str, _Seen]) -> str:
+        best = max((each.fitness for each in seen.values()), default=0)
+        if best:
+            return next(name for name, each in seen.items() if each.fitness == best)
+        found = ", ".join(f"{name} ({each.kind})" for name, each in seen.items()) or "none"
+        table = self.reading.category.table
+        raise KscopeError(
+            f"no map and no printed line fits {table}; the maps are: {found}. Choose one with "
+            "--event @NAME, and the columns of its keys with --keys"
+        )
+
+    def _say(self, seen: dict[str, _Seen], event: str, totals: list[str]) -> None:
+        reading = self.reading
+        if event and event not in seen:
+            names = ", ".join(seen) or "none"
+            raise KscopeError(f"--event {event}: the recording has no such map; it has {names}")
+        others = [name for name, each in seen.items() if name != event and each.fitness]
+        if others and not reading.options.event:
+            read = f"{event} is read" if event else "the printed rows are read"
+            reading.notice(f"{read}, not {', '.join(others)}; choose a map with --event")
+        if event in totals and not reading.options.printed:
+            reading.notice(
+                f"{event} is printed several times and never falls, so its numbers are taken as "
+                "totals since the start; if the script clears it, say --printed increases"
+            )
+
+
+def _object(item: Printed) -> dict[str, object]:
+    try:
+        row = _JSON.decode(item.text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ReadError(item.number, f"prints a text that is not JSON: {error}") from None
+    assert isinstance(row, dict)
+    return row
