@@ -1,4 +1,4 @@
-"""What bpftrace prints: maps at the end or in intervals, and the lines of printf."""
+"""The output of bpftrace: maps at its end or in intervals, and the lines of printf."""
 
 import re
 from collections.abc import Iterator

@@ -101,7 +101,7 @@ class _Tree:
         """Add a weight. Raises ReadError if it is below 0."""
         if weight < 0:
             raise ReadError(1, f"has a weight below 0: {weight}")
-        self.weights[place] += Fraction(weight)
+        self.weights[place] += _exact(weight)
 
     def stack(self, place: int) -> list[str]:
         """Return the names of the frames, the outermost first."""
@@ -163,6 +163,11 @@ def _chosen(reading: Reading, file: File) -> Sequence[Sampled | Evented]:
     return found
 
 
+def _exact(number: float) -> Fraction:
+    """Return a number as the file has it: 0.01 is a hundredth."""
+    return Fraction(str(number))
+
+
 def _add_samples(tree: _Tree, profile: Sampled) -> None:
     if profile.weights and len(profile.weights) != len(profile.samples):
         raise ReadError(1, f"has {len(profile.samples)} samples and {len(profile.weights)} weights")
@@ -178,7 +183,7 @@ def _add_samples(tree: _Tree, profile: Sampled) -> None:
 def _add_events(tree: _Tree, profile: Evented) -> None:
     place, before = 0, Fraction()
     for event in profile.events:
-        at = Fraction(event.at)
+        at = _exact(event.at)
         if place:
             if at < before:
                 raise ReadError(1, f"has events whose times fall, at {event.at}")

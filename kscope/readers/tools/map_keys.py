@@ -19,7 +19,7 @@ _ADDRESS = re.compile(r"0x[0-9a-f]+", re.ASCII)
 _INTEGER = re.compile(r"-?\d{1,20}", re.ASCII)
 _MOST_KEYS = 50
 _NONE = "-"
-# What scripts call the keys, and the columns.
+# Names of keys in scripts, and the columns.
 _ALIASES = {"comm": "process", "execname": "process", "kstack": "", "ustack": "", "stack": ""}
 
 
@@ -159,7 +159,7 @@ def _joined(parts: Sequence[Part], wanted: int, separator: str) -> Sequence[Part
     if len(runs) != 1:
         raise KeysError(
             f"has {len(parts)} keys, and --keys names {wanted}: a text that holds "
-            f"{separator.strip()!r} cannot be told from two"
+            f"{separator.strip()!r} is divided like two"
         )
     at = runs[0]
     whole = separator.join(each.text for each in parts[at : at + more + 1])

@@ -62,7 +62,7 @@ class MapReading:
         self.event = f"@{asked.removeprefix('@')}" if asked else self.reading.survey.event
 
     def items(self) -> Iterator[Item]:
-        """Yield what the recording holds; the clock goes with it."""
+        """Yield the items of the recording; the clock has the time of the last one."""
         parser = self.parser(self.reading.skipped)
         for number, line in self.reading.lines(LONGEST_MAP):
             for item in parser.read(number, line):
@@ -77,7 +77,7 @@ class MapReading:
     def lines(self) -> Iterator[Line]:
         """Yield rows: those that the script printed, else those of the chosen map."""
         facts = self.reading.survey.facts
-        # In a pipe nobody knows what comes.
+        # Without a survey, as in a pipe, rows may still come.
         printed = not self.reading.options.event and (_ROWS in facts or _SURVEYED not in facts)
         for item in self.items():
             if isinstance(item, Entry):

@@ -54,8 +54,8 @@ class MapRows:
         count = self._counts.setdefault(entry.name, len(parts))
         if count != len(parts) and not self.keys.given:
             raise KeysError(
-                f"has entries of {count} and of {len(parts)} keys: a text with a comma cannot be "
-                "told from two; name the column of each key with --keys"
+                f"has entries of {count} and of {len(parts)} keys: a text with a comma is "
+                "divided like two; name the column of each key with --keys"
             )
         return self.keys.filled(parts, entry.separator)
 

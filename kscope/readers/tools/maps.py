@@ -20,7 +20,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A value that cannot be added up; `kind` is what it is."""
+    """A value that cannot be added up; `kind` is a word for it."""
 
     kind: str
 

@@ -25,10 +25,10 @@ class _Map:
 
 @dataclass(slots=True)
 class Printings:
-    """What was printed of each map so far.
+    """The printings of each map so far.
 
     A map is cleared between if a value falls or a key goes away that print(@map, N) would show.
-    `cleared` are the maps of which that is known, `said` is the user's word.
+    Those are in `cleared`. `said` is the user's word.
     """
 
     said: str = ""
