@@ -5,7 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kscope.declare.model import Category
@@ -47,7 +47,8 @@ class Recording:
 
     def reading(self) -> Reading:
         """Return a new pass over the recording."""
-        return Reading(self.category, self.content, self.options, self.survey)
+        notices = [*self.survey.notices]
+        return Reading(self.category, self.content, self.options, self.survey, notices=notices)
 
     def lines(self, reading: Reading) -> Iterator[Line]:
         """Read a row when it is needed, whatever the file's size; KscopeError names the line."""
@@ -76,8 +77,10 @@ def opened(
     identity, size = content.identity()
     survey = Survey()
     if form.survey:
+        first = Reading(category, content, options)
         with placed(file):
-            survey = form.survey(Reading(category, content, options))
+            survey = form.survey(first)
+        survey = replace(survey, notices=tuple(first.notices))
     return Recording(file, content, form, category, options, identity, size, survey)
 
 

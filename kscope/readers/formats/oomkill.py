@@ -8,8 +8,8 @@ from kscope.readers.tools.clock import Clock
 
 _KILL = re.compile(
     r"(?P<time>\d\d:\d\d:\d\d) Triggered by PID (?P<trigger_pid>\d{1,10}) "
-    r"\(\"(?P<trigger>.{0,64})\"\), OOM kill of PID (?P<pid>\d{1,10}) \(\"(?P<process>.{0,64})\"\), "
-    r"\d+ pages(?:, loadavg: .*)?",
+    r"\(\"(?P<trigger>.{0,64})\"\), OOM kill of PID (?P<pid>\d{1,10}) "
+    r"\(\"(?P<process>.{0,64})\"\), \d+ pages(?:, loadavg: .*)?",
     re.ASCII,
 )
 _BANNER = "Tracing OOM kills"

@@ -16,8 +16,6 @@ from kscope.readers.reading.wire import starts_profile
 _NANOSECONDS = 10**9
 # Other profilers name their types like this, too.
 _COMMON = frozenset({"samples", "count", "bytes"})
-# What it takes to store a sample type's amounts: places in the list of amounts.
-_Chosen = Sequence[int]
 
 
 def _profile(reading: Reading) -> Profile:
@@ -70,7 +68,7 @@ def _is_ours(reading: Reading, profile: Profile) -> bool:
     return any(kind in columns for kind, _ in profile.sample_types)
 
 
-def _chosen(reading: Reading, profile: Profile) -> _Chosen:
+def _chosen(reading: Reading, profile: Profile) -> Sequence[int]:
     """Return the amounts of the named sample type, else one of each quantity. Raises ReadError."""
     wanted, types = reading.options.event, profile.sample_types
     shown = ", ".join(f"{kind}/{unit}" for kind, unit in types) or "none"

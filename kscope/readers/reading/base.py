@@ -97,13 +97,15 @@ class Survey:
 
     It has the recording's length in seconds, the event to read, and the seconds between two
     samples, if they are known. `facts` are words that a format's own pass notes for the next one;
-    they are not there if a recording is read once, as it is from a pipe.
+    they are not there if a recording is read once, as it is from a pipe. `notices` are the first
+    pass's sentences.
     """
 
     length: float = 0.0
     event: str = ""
     interval: float | None = None
     facts: frozenset[str] = frozenset()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -135,13 +135,17 @@ def _word(head: Head) -> Word | None:
     return BY_HEADER.get(head.stem) or BY_HEADER.get(head.stem.upper())
 
 
-def header_of(line: str, category: Category) -> Header | None:
-    """Return the header if the line is one: a tool's own, or one with the category's columns."""
+def header_of(line: str, category: Category, *, first: bool) -> Header | None:
+    """Return the header if the line is one: a tool's own, or one with the category's columns.
+
+    The first header of a table may have others between them.
+    """
     found = heads(line)
     if not found or len(found) > MOST_COLUMNS:
         return None
     fields = tuple(_field(each, category) for each in found)
-    named = all(each.column for each in fields if not each.head.clock)
+    known = sum(1 for each in fields if each.column or each.head.clock)
+    named = known > len(fields) / 2 if first and len(fields) > 1 else known == len(fields)
     if not (named or (len(found) > 1 and _upper(found))):
         return None
     return Header(fields, is_comma(line))

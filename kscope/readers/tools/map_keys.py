@@ -1,7 +1,7 @@
 """The keys of a map's entry, which bpftrace joins without escapes, and the columns they fill."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,8 +158,8 @@ def _joined(parts: Sequence[Part], wanted: int, separator: str) -> Sequence[Part
     ]
     if len(runs) != 1:
         raise KeysError(
-            f"has {len(parts)} keys, and --keys names {wanted}: a text that holds "
-            f"{separator.strip()!r} is divided like two"
+            f"has {len(parts)} keys, and --keys names {wanted}: name each, - for none; a text that "
+            f"holds {separator.strip()!r} is divided like two"
         )
     at = runs[0]
     whole = separator.join(each.text for each in parts[at : at + more + 1])
@@ -224,10 +224,8 @@ def named_column(category: Category, name: str) -> Column:
 def key_columns(category: Category, given: str) -> KeyColumns:
     """Return the columns that `--keys comm,pid,kstack` names. Raises UsageError."""
     names = tuple(each.strip() for each in given.split(",")) if given else ()
-    known: Mapping[str, Column] = {
-        name: named_column(category, name) for name in names if name != _NONE
-    }
-    single = [each.name for each in known.values() if each.type.role is not Role.STACK]
+    known = [named_column(category, name) for name in names if name != _NONE]
+    single = [each.name for each in known if each.type.role is not Role.STACK]
     if len(single) != len(set(single)):
         raise UsageError(f"--keys {given}: names a column twice")
     return KeyColumns(category, names)

@@ -9,7 +9,7 @@ import msgspec
 from kscope.errors import KscopeError
 from kscope.readers.reading.base import Line, ReadError, Reading, Skipped, Survey
 from kscope.readers.tools.clock import Clock
-from kscope.readers.tools.map_rows import MapRows, fitness
+from kscope.readers.tools.map_rows import MapRows, fitness, misfit
 from kscope.readers.tools.maps import LONGEST_MAP, Entry, Exit, Item, Moment, Printed
 from kscope.readers.tools.printings import Printings
 from kscope.readers.tools.tables import Table
@@ -18,6 +18,7 @@ _JSON = msgspec.json.Decoder()
 # Words of a survey: the script printed rows; a map was cleared between two printings.
 _ROWS, _SURVEYED, _CLEARED = "rows", "surveyed", "cleared "
 _MOST_MAPS = 1000
+_MOST_REASONS = 20
 
 
 class Lines(Protocol):
@@ -33,10 +34,10 @@ Parser = Callable[[Skipped], Lines]
 
 @dataclass(slots=True)
 class _Seen:
-    """A map: its best fitness, and a word for its values."""
+    """A map: its best fitness, and why its first entry does not fit."""
 
     fitness: int
-    kind: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -122,20 +123,21 @@ class MapReading:
     def _note(self, seen: dict[str, _Seen], entry: Entry) -> None:
         self.printings.new(entry)
         fits = fitness(entry, self.rows)
-        known = seen.setdefault(entry.name, _Seen(fits, entry.kind))
-        known.fitness = max(known.fitness, fits)
+        if entry.name not in seen:
+            seen[entry.name] = _Seen(fits, "" if fits else misfit(entry, self.rows))
+        seen[entry.name].fitness = max(seen[entry.name].fitness, fits)
         if len(seen) > _MOST_MAPS:
-            raise ReadError(entry.number, f"is the map after {_MOST_MAPS} others")
+            raise ReadError(entry.number, f"{entry.name} is behind more than {_MOST_MAPS} maps")
 
     def _chosen(self, seen: dict[str, _Seen]) -> str:
         best = max((each.fitness for each in seen.values()), default=0)
         if best:
             return next(name for name, each in seen.items() if each.fitness == best)
-        found = ", ".join(f"{name} ({each.kind})" for name, each in seen.items()) or "none"
+        reasons = [each.reason for each in seen.values()][:_MOST_REASONS]
         table = self.reading.category.table
         raise KscopeError(
-            f"no map and no printed line fits {table}; the maps are: {found}. Choose one with "
-            "--event @NAME, and the columns of its keys with --keys"
+            f"no map and no printed line fits {table}: {'; '.join(reasons) or 'there is no map'}. "
+            "--event @NAME chooses a map, --keys names the columns of its keys"
         )
 
     def _say(self, seen: dict[str, _Seen], event: str, totals: list[str]) -> None:

@@ -123,6 +123,21 @@ def refusal(name: str, value: Other) -> str:
     return f"{name} holds {value.kind}, which cannot be added up"
 
 
+def misfit(entry: Entry, rows: MapRows) -> str:
+    """Return why a map does not fit the category of the rows."""
+    table = rows.reading.category.table
+    if isinstance(entry.value, Other):
+        return f"{entry.name} holds {entry.value.kind}"
+    try:
+        filled = rows.keys.filled(parts_of(entry.keys, entry.separator), entry.separator)
+    except KeysError as error:
+        return f"{entry.name} {error}"
+    if filled.has_stack is not (rows.keys.stack is not None):
+        has, needs = ("a", "none") if filled.has_stack else ("no", "one")
+        return f"{entry.name} has {has} stack, {table} {needs}"
+    return f"{entry.name} holds {entry.kind}, {table} has no column for them"
+
+
 def fitness(entry: Entry, rows: MapRows) -> int:
     """Return how well a map fits the category of the rows; 0 if it does not."""
     category = rows.reading.category

@@ -117,7 +117,7 @@ class Table:
             return True
         if self.layout and self.layout.cells(line) is not None and not line[:1].isupper():
             return False
-        header = header_of(line, self.reading.category)
+        header = header_of(line, self.reading.category, first=self.layout is None)
         if header is None or not header.fills:
             return False
         self.layout = layout_of(header)
