@@ -239,7 +239,7 @@ def test_a_token_file_of_something_else_is_told(server: Serving, tmp_path: Path)
     [
         (("offcputim", "-", "--format", "folded"), "", "there is no table 'offcputim'", 2),
         (("offcputime", "no.folded"), "", "no.folded: cannot be read", 1),
-        (("offcputime", "-"), "hello\n", "name its format with --format folded|", 2),
+        (("offcputime", "-"), "hello\n", "name its format with --format bpftrace|", 2),
         (("offcputime", "-"), " \n", "-: is empty: there is nothing to import", 1),
         (("offcputime", "-"), "PERFILE2", "-: is perf's own file: run `perf script", 1),
         (("offcputime", "-"), "a;work 31 50\n", "-:1: has two numbers, as a comparison has", 1),

@@ -582,7 +582,7 @@ _FLOODS = {
         ),
         "more than 10000 frames",
     ),
-    "profile": ("pprof", "profile", "\x0a\x04\x08\x01" * 100_000, "is not a pprof profile"),
+    "profile": ("pprof", "profile", "\x0a\x04\x08\x01" * 100_000, "more than 100 sample types"),
 }
 
 
