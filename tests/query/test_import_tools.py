@@ -49,7 +49,7 @@ def server(folder: Path) -> Iterator[Serving]:
 
 
 class Import:
-    """Imports into a host of its own, so that no other rows are counted."""
+    """Imports into a separate host, so that no other rows are counted."""
 
     def __init__(self, server: Serving, folder: Path, host: str) -> None:
         self.server, self.folder, self.host = server, folder, host
@@ -296,7 +296,7 @@ def test_counted_stacks(imported: Import) -> None:
     """stackcount: offsets go, and a process stands before the number, if at all."""
     imported.done("profile", outputs.STACKCOUNT, "--value", "samples")
     assert imported.folded("profile", "samples") == [
-        ";schedule 5",
+        "[unknown];schedule 5",
         "work;main;schedule_[k];__schedule_[k] 312",
     ]
 
@@ -340,7 +340,7 @@ def test_maps_of_stacks(imported: Import, output: str) -> None:
 def test_a_map_is_chosen_and_the_others_are_named(imported: Import) -> None:
     """Without --event it is the first that fits."""
     said = imported.done("profile", outputs.MAP_STACKS, "--keys", "kstack")
-    assert imported.folded("profile", "samples") == [";vfs_fsync_[k] 2", "[no stack] 26"]
+    assert imported.folded("profile", "samples") == ["[unknown] 26", "[unknown];vfs_fsync_[k] 2"]
     assert "--frequency" in said
     said = imported.run("profile", outputs.MAP_STACKS, "--event", "@none").stderr
     assert "--event @none: the recording has no such map; it has @both, @k, @start" in said
@@ -411,7 +411,10 @@ def test_a_speedscope_file(imported: Import) -> None:
     first frame.
     """
     said = imported.done("profile", outputs.SPEEDSCOPE)
-    assert imported.folded("profile", "elapsed") == [";main 770000", ";main;work 290000"]
+    assert imported.folded("profile", "elapsed") == [
+        "[unknown];main 770000",
+        "[unknown];main;work 290000",
+    ]
     assert "profiles in other units than seconds are left out: memory" in said
     imported.done("offcputime", outputs.SPEEDSCOPE, "--event", "thread 1", "--root", "process")
     assert imported.folded("offcputime") == ["main 20000", "main;work 40000"]
@@ -481,7 +484,7 @@ def test_a_profile_of_several_sample_types(imported: Import) -> None:
     made.sample([made.location("main")], 2, 2048, 1024)
     (imported.folder / "mine").joinpath("heap.yaml")
     said = imported.done("profile", made.content, "--value", "samples")
-    assert imported.folded("profile", "samples") == [";main 2"]
+    assert imported.folded("profile", "samples") == ["[unknown];main 2"]
     refused = imported.run("profile", made.content, "--event", "wall").stderr
     assert "has no sample type 'wall'; it has alloc_objects/count, alloc_space/bytes" in refused
     assert "inuse" not in said
@@ -517,7 +520,7 @@ def test_our_own_exports_come_back(imported: Import, form: str) -> None:
 def test_a_mistake_is_named(
     imported: Import, table: str, content: str | bytes, options: tuple[str, ...], said: str
 ) -> None:
-    """What is wrong, and where; nothing is stored."""
+    """The message has the fault and its place; nothing is stored."""
     ran = imported.run(table, content, *MOMENT, *options)
     assert ran.returncode != 0
     assert said in ran.stderr
