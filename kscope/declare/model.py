@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kscope.declare.receive import Receive
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import ColumnType, Role
 
@@ -218,6 +219,7 @@ class Category:
     probe: Probe | None = None
     presets: tuple[Preset, ...] = ()
     union: tuple[Member, ...] = ()
+    receive: tuple[Receive, ...] = ()
     declaration: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     lines: Mapping[tuple[str | int, ...], int] = field(
         default_factory=dict, compare=False, repr=False

@@ -46,6 +46,8 @@ def _nested(schema: Mapping[str, Any]) -> Iterator[str]:
         ("`columns`: each column", keys["columns"]["items"]),
         ("`charts`: each chart", keys["charts"]["items"]),
         ("`presets`: each preset", keys["presets"]["items"]),
+        ("`receive`: the protocols", keys["receive"]),
+        ("`receive.PROTOCOL`", keys["receive"]["properties"]["otlp"]),
         ("`probe`", keys["probe"]),
         ("`probe.options`: each option, under its name", probe["options"]["additionalProperties"]),
         ("`probe.attach`: each place", probe["attach"]["items"]),

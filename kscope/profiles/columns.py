@@ -81,16 +81,39 @@ class SampleColumns:
         found: dict[str, Any] = {}
         # The chosen column has the first choice of the amounts.
         for column in (self.value, *(each for each in self._values if each is not self.value)):
-            amount = _taken(left, column)
+            amount = self._taken(left, column)
             if amount is not None:
                 found[column.name] = self._whole(column, amount)
         self._add_time(found)
+        self._add_samples(found)
         if self.value.name not in found:
             raise SampleError(f"has no {self.value.name}; choose another column with --value")
         for column in self._values:
             if column.name not in found and not column.optional:
                 found[column.name] = 0
         return found
+
+    def _taken(self, left: list[Amount], column: Column) -> Amount | None:
+        """Remove and return the amount for a column: one of its name, else the first of its kind
+        that has no other column's name.
+        """
+        quantity = quantity_of(column)
+        fitting = [each for each in left if unit_of(each.unit).quantity is quantity]
+        named = [each for each in fitting if each.kind == column.name]
+        others = {each.name for each in self._values} - {column.name}
+        chosen = next((each for each in (*named, *fitting) if each.kind not in others), None)
+        if chosen:
+            left.remove(chosen)
+        return chosen
+
+    def _add_samples(self, found: dict[str, Any]) -> None:
+        """Add the number of samples whose time is known, by their rate."""
+        for column in self._values:
+            counter = self.category.column(column.sampled_by)
+            time = found.get(column.name)
+            if counter and counter.name not in found and time is not None and self.frequency:
+                count = Fraction(time) * Fraction(self.frequency) / _SECOND
+                found[counter.name] = self._carried(counter, count)
 
     def _add_time(self, found: dict[str, Any]) -> None:
         """Add the time of counted samples, by their rate."""
@@ -117,17 +140,6 @@ class SampleColumns:
         whole = exact.numerator // exact.denominator
         self._left[column.name] = exact - whole
         return whole
-
-
-def _taken(left: list[Amount], column: Column) -> Amount | None:
-    """Remove and return the amount for a column: one of its name, else the first of its kind."""
-    fitting = [each for each in left if unit_of(each.unit).quantity is quantity_of(column)]
-    named = [each for each in fitting if each.kind == column.name]
-    if not fitting:
-        return None
-    chosen = (named or fitting)[0]
-    left.remove(chosen)
-    return chosen
 
 
 def quantity_of(column: Column) -> Quantity:

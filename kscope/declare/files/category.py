@@ -12,6 +12,7 @@ from kscope.declare.files import reserved, schema_errors
 from kscope.declare.files.charts import charts_of, check_charts
 from kscope.declare.files.presets import check_presets, make_presets
 from kscope.declare.files.probe import check_probe, make_probe
+from kscope.declare.files.receive import check_receive, receive_of
 from kscope.declare.files.shapes import CategoryFile, ColumnFile, category_schema, entries
 from kscope.declare.files.union import check_union, make_members
 from kscope.declare.files.yaml_lines import Document, Found, Path, bounded, parse
@@ -73,6 +74,7 @@ def _check(document: Document, probes: pathlib.Path | None) -> Iterator[Problem]
         # Those of a union are checked once its columns are known.
         () if "union" in value else check_charts(value.get("charts"), columns),
         check_union(value),
+        check_receive(value, columns),
         check_presets(entries(value.get("presets"))),
         _check_ages(value.get("retention"), value.get("rollup")),
     )
@@ -209,6 +211,7 @@ def _make(document: Document, probes: pathlib.Path | None) -> Category:
         probe=make_probe(file.probe, document, columns, probes) if file.probe else None,
         presets=make_presets(file.presets, document),
         union=make_members(file.union, document),
+        receive=receive_of(file.receive) if file.receive else (),
         declaration={key: each for key, each in document.value.items() if key != "probe"},
         lines=document.lines if file.union else {},
         file=document.file,

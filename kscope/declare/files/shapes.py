@@ -11,6 +11,7 @@ from kscope.declare import aggregates
 from kscope.declare.charts import KINDS
 from kscope.declare.engines import ENGINES
 from kscope.declare.engines.base import CONTRACTS, SOURCES
+from kscope.declare.receive import PROTOCOLS, SAMPLE_TYPE, SAMPLE_TYPE_IS
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import INT64_MAX
 from kscope.declare.units import PATTERN as DURATION
@@ -45,6 +46,7 @@ PATTERNS = {
     FLAG: "a flag's name: lower case letters, digits and -, a letter first, at most 31",
     ENUM: "the name of an enum of the kernel, such as skb_drop_reason",
     NUMBER: "a whole number, such as 16 or 0x10",
+    SAMPLE_TYPE: SAMPLE_TYPE_IS,
 }
 # Of the numbers that a map of `names` has words for, and of a script's characters.
 _MAX_NAMES = 1000
@@ -295,6 +297,42 @@ class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
     ]
 
 
+# Of a column, the labels that may fill it.
+_MAX_LABELS = 20
+_LABEL = {"type": "string", "minLength": 1, "maxLength": 200}
+_LABELS = {
+    "additionalProperties": {
+        **_LABEL,
+        "type": ["string", "array"],
+        "items": _LABEL,
+        "minItems": 1,
+        "maxItems": _MAX_LABELS,
+    }
+}
+
+
+class ReceiveProtocolFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    types: Annotated[
+        dict[Annotated[str, Meta(pattern=SAMPLE_TYPE)], Annotated[str, Meta(max_length=40)]],
+        _is(
+            "sample type: value column, as {cpu/nanoseconds: elapsed}; `NAME:` before it is the"
+            " profile's name, ` every TYPE/UNIT` behind it what lies between two samples",
+            min_length=1,
+            max_length=MAX_ENTRIES,
+        ),
+    ]
+    columns: Annotated[
+        dict[Annotated[str, Meta(max_length=40)], Any],
+        _is("column: the label that fills it, or a list, the first that a sample has"),
+        Meta(max_length=MAX_ENTRIES, extra_json_schema=_LABELS),
+    ] = {}
+
+
+class ReceiveFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    otlp: Annotated[ReceiveProtocolFile, _is(PROTOCOLS["otlp"])] | UnsetType = UNSET
+    pyroscope: Annotated[ReceiveProtocolFile, _is(PROTOCOLS["pyroscope"])] | UnsetType = UNSET
+
+
 class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
     """One data type: a table, its columns, and how it is shown and collected."""
 
@@ -327,6 +365,17 @@ class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
         dict[_Duration, Annotated[_Duration, _is("how long this bucket is kept")]],
         _is("bucket: how long it is kept, as {1h: 90d, 1d: 2y}", max_length=6),
     ] = {}
+    receive: (
+        Annotated[
+            ReceiveFile,
+            _is(
+                "the profiles of other senders whose samples are rows, if `receive:` of"
+                " kernelscope.yaml switches their protocol on",
+                extra_json_schema={"minProperties": 1},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     probe: (
         Annotated[
             ProbeFile,
