@@ -240,6 +240,23 @@ class SymbolSettings:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ReceiverSettings:
+    """Profiles of one protocol are taken in; `{}` for the defaults."""
+
+    hostname: Annotated[
+        str, _is("text", "the host of profiles that do not name one; else the sender's address")
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveSettings:
+    """Profiles that other senders push to the ingest listener; none by default."""
+
+    otlp: Annotated[ReceiverSettings | None, _section(ReceiverSettings)] = None
+    pyroscope: Annotated[ReceiverSettings | None, _section(ReceiverSettings)] = None
+
+
 _TOKENS = {"type": "array", "items": _section(Token), "maxItems": _MAX_LISTED}
 _DATABASE = {
     "description": "Where rows are stored.",
@@ -287,12 +304,14 @@ class Settings:
     new_stacks_per_hour: Annotated[int, _is("bound", "per host; 0: no bound")] = 50_000
     new_strings_per_hour: Annotated[int, _is("bound", "per host; 0: no bound")] = 50_000
     symbols: Annotated[SymbolSettings, _section(SymbolSettings)] = SymbolSettings()
+    receive: Annotated[ReceiveSettings, _section(ReceiveSettings)] = ReceiveSettings()
     agent: Annotated[AgentSettings, _section(AgentSettings)] = AgentSettings()
 
 
 _SCHEMA = _section(Settings)
 _KEYS = {"sqlite", "mysql", "clickhouse"}.union(
-    *map(_keys, (Settings, MySQL, ClickHouse, Token, SymbolSettings, AgentSettings, ProbeSettings))
+    *map(_keys, (Settings, MySQL, ClickHouse, Token, SymbolSettings, AgentSettings, ProbeSettings)),
+    *map(_keys, (ReceiveSettings, ReceiverSettings)),
 )
 
 
@@ -302,8 +321,14 @@ def config_schema() -> dict[str, Any]:
     properties = schema["properties"]
     properties["categories"]["type"] = ["string", "array"]
     probes = properties["agent"]["properties"]["probes"]
-    probes["additionalProperties"] = {"anyOf": [probes["additionalProperties"], {"type": "null"}]}
+    probes["additionalProperties"] = _or_nothing(probes["additionalProperties"])
+    receivers = properties["receive"]["properties"]
+    receivers |= {name: _or_nothing(each) for name, each in receivers.items()}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+
+
+def _or_nothing(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def _without_formats(schema: Any) -> Any:
@@ -356,16 +381,22 @@ def parse_settings(text: str, file: str, folder: Path) -> Settings:
 
 
 def _written_out(value: Any) -> Any:
-    """Return the value without its short forms: one folder alone, and a probe without options."""
+    """Return the value without its short forms: one folder alone, probes without options."""
     if not isinstance(value, dict):
         return {} if value is None else value
     if isinstance(folder := value.get("categories"), str):
         value = value | {"categories": [folder]}
     match value:
         case {"agent": {"probes": dict(probes)} as agent}:
-            full = {name: {} if given is None else given for name, given in probes.items()}
-            value = value | {"agent": agent | {"probes": full}}
+            value = value | {"agent": agent | {"probes": _full(probes)}}
+    match value:
+        case {"receive": dict(receivers)}:
+            value = value | {"receive": _full(receivers)}
     return value
+
+
+def _full(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: {} if each is None else each for name, each in given.items()}
 
 
 def _problems(document: Document, readers: Readers) -> Iterator[Problem]:
@@ -397,6 +428,9 @@ def _settings(found: dict[str, Any], document: Document) -> Settings:
         found["tokens"] = tuple(Token(**token) for token in found["tokens"])
     if "symbols" in found:
         found["symbols"] = SymbolSettings(**found["symbols"])
+    if "receive" in found:
+        receivers = found["receive"].items()
+        found["receive"] = ReceiveSettings(**{n: ReceiverSettings(**each) for n, each in receivers})
     if "agent" in found:
         agent = found["agent"]
         agent["probes"] = {name: _probe(each) for name, each in agent.get("probes", {}).items()}

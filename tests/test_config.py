@@ -18,6 +18,8 @@ from kscope.config import (
     ClickHouse,
     MySQL,
     ProbeSettings,
+    ReceiverSettings,
+    ReceiveSettings,
     Settings,
     SQLite,
     SymbolSettings,
@@ -49,6 +51,7 @@ max_connections: 5000
 max_connections_per_address: 100
 query_deadline: 1m
 symbols: {{debuginfod: [https://debuginfod.example/x], max_bytes: 2MiB, max_download: 1MiB}}
+receive: {{otlp: {{hostname: web-001}}, pyroscope: }}
 agent:
   server: https://kernelscope.example
   interval: 30s
@@ -74,6 +77,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert (settings.max_body, settings.query_deadline) == (64 * 2**20, 60)
     assert (settings.max_connections, settings.max_connections_per_address) == (5000, 100)
     assert settings.symbols == SymbolSettings(("https://debuginfod.example/x",), 2**21, 2**20)
+    assert settings.receive == ReceiveSettings(ReceiverSettings("web-001"), ReceiverSettings())
     assert settings.agent.probes == {
         "offcputime": ProbeSettings({"threshold": 5000}),
         "runqlat": ProbeSettings(max_overhead=0.005),
@@ -249,6 +253,7 @@ WHOLE = {
     "max_body": "x", "query_deadline": "x", "links": "x", "max_connections": "x",
     "max_connections_per_address": "x", "new_stacks_per_hour": "x", "new_strings_per_hour": "x",
     "symbols": {"debuginfod": ["x"], "max_bytes": "x", "max_download": "x"},
+    "receive": {"otlp": {"hostname": "x"}, "pyroscope": {"hostname": "x"}},
     "agent": {
         **dict.fromkeys(
             ("server", "token_file", "interval", "timeout", "max_overhead", "spool",
@@ -269,7 +274,8 @@ def test_every_setting_is_flooded(tmp_path: Path) -> None:
 
 
 SERVERS = (("database", "mysql"), ("database", "clickhouse"))
-PLACES = ((), ("database",), *SERVERS, ("symbols",), ("agent",))
+RECEIVERS = (("receive",), ("receive", "otlp"), ("receive", "pyroscope"))
+PLACES = ((), ("database",), *SERVERS, ("symbols",), *RECEIVERS, ("agent",))
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -1,6 +1,7 @@
 """Frames of other tools become one folded text, as our probes write it."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 KERNEL = "_[k]"
@@ -9,6 +10,8 @@ TRUNCATED = "[truncated]"
 # Characters of a folded stack that a category takes, and of one frame.
 _LONGEST_STACK = 65536
 _LONGEST_FRAME = 4096
+# A character that `clean` changes, white space around a name, an empty name.
+_UNCLEAN = re.compile(r"[\n\r\0]|(?:^|;)(?:\s|;|$)|\s(?:;|$)")
 _SEPARATORS = str.maketrans({";": ":", "\n": " ", "\r": " ", "\0": None})
 
 
@@ -16,9 +19,18 @@ def folded(stack: Sequence[str]) -> str:
     """Join frames, root first. A `;` in a name becomes `:`; a stack that is too long loses frames
     at its root, as one that a kernel cut does.
     """
-    frames = [clean(name) for name in stack]
-    text = ";".join(frames)
-    return text if len(text) <= _LONGEST_STACK else _cut(frames)
+    text = ";".join(stack)
+    if len(text) <= _LONGEST_FRAME and _is_clean(text, len(stack)):
+        return text
+    if len(text) > 4 * _LONGEST_STACK:
+        return _cut(stack)
+    text = ";".join(map(clean, stack))
+    return text if len(text) <= _LONGEST_STACK else _cut(stack)
+
+
+def _is_clean(text: str, frames: int) -> bool:
+    """Return whether the joined text is that of clean names, as nearly all are."""
+    return text.count(";") == frames - 1 and not _UNCLEAN.search(text)
 
 
 def clean(name: str) -> str:
@@ -52,10 +64,10 @@ def file_name(path: str) -> str:
     return PurePosixPath(path.removesuffix(" (deleted)")).name.strip("[]")
 
 
-def _cut(frames: Iterable[str]) -> str:
+def _cut(frames: Sequence[str]) -> str:
     kept: list[str] = []
     room = _LONGEST_STACK - len(TRUNCATED)
-    for name in reversed([*frames]):
+    for name in map(clean, reversed(frames)):
         room -= len(name) + 1
         if room < 0:
             break

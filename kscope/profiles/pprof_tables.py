@@ -22,8 +22,8 @@ _MOST = {
 }
 _LINES, _LABELS, _COMMENTS = 1000, 100, 100
 # Frames of one stack, and of all; what is nearer to the root is left out.
-_DEEPEST, _FRAMES = 16_384, 20_000_000
-_LOCATIONS = 65_536
+_DEEPEST, _FRAMES = 4096, 10_000_000
+_LOCATIONS = 16_384
 _FIELDS = 5_000_000
 # Characters of a name, and of a label.
 _NAME, _LABEL = 4096, 1024
