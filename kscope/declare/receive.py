@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kscope.declare.quantities import Quantity, unit_of
+
 # By their names in `receive:` of a category and of kernelscope.yaml.
 PROTOCOLS: Mapping[str, str] = {
     "otlp": "profiles of OpenTelemetry, as its Collector and its eBPF profiler send them",
@@ -44,17 +46,28 @@ class SampleType:
         return cls(found["kind"], found["unit"], found["name"] or "", period)
 
     def takes(self, other: "SampleType") -> bool:
-        """Return whether a profile's type is this one. What either does not say is equal."""
+        """Return whether a profile's type is this one. A part that one does not have is equal."""
         return (
-            (self.kind, self.unit) == (other.kind, other.unit)
+            self.kind == other.kind
+            and _same_unit(self.unit, other.unit)
             and (not self.name or not other.name or self.name == other.name)
-            and (not any(self.period) or not any(other.period) or self.period == other.period)
+            and (not all(self.period) or not all(other.period) or _same(self.period, other.period))
         )
 
     def __str__(self) -> str:
         name = f"{self.name}:" if self.name else ""
         period = f" every {'/'.join(self.period)}" if any(self.period) else ""
         return f"{name}{self.kind}/{self.unit}{period}"
+
+
+def _same(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    return one[0] == other[0] and _same_unit(one[1], other[1])
+
+
+def _same_unit(one: str, other: str) -> bool:
+    """Return whether one can be converted into the other."""
+    quantity = unit_of(one).quantity
+    return one == other or (quantity is unit_of(other).quantity and quantity is not Quantity.OTHER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,3 +115,19 @@ def text(content: Content, field: Field, most: int) -> str:
     if kind != BYTES:
         raise WireError(f"at byte {end}: wire type {kind} in place of a text")
     return content[start : min(end, start + 4 * most)].decode(errors="replace")[:most]
+
+
+def written(number: int, value: int | bytes) -> bytes:
+    """Return a field as it is sent: a number, or bytes of a text or of a message."""
+    if isinstance(value, int):
+        return _written(number << 3) + _written(value)
+    return _written(number << 3 | BYTES) + _written(len(value)) + value
+
+
+def _written(number: int) -> bytes:
+    groups = bytearray()
+    while number > 127:
+        groups.append(number & 127 | 128)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)

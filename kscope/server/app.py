@@ -42,6 +42,7 @@ from kscope.server.read import (
 from kscope.server.read.category_routes import CategoryChecks
 from kscope.server.read.links import Links
 from kscope.server.read.routes import CachedAnswers
+from kscope.server.receive.routes import receiver_routes
 from kscope.server.symbols.fetch import Fetcher
 from kscope.store.backends.errors import StoreAway, StoreBusy
 from kscope.store.housekeeping import loop
@@ -73,7 +74,8 @@ def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Met
     room = max(settings.max_body * 6, 64 * 1024 * 1024)
     limits = BodyLimits(settings.max_body)
     handler = Ingest(live, store.writer, FairQueue(), metrics, limits, Budget(room))
-    served = [*ingest_routes(handler), *metrics_routes(store, metrics)]
+    receivers = receiver_routes(handler, settings.receive, metrics.received)
+    served = [*ingest_routes(handler), *receivers, *metrics_routes(store, metrics)]
     return _app(served, settings.ingest, "ingest", settings, metrics)
 
 

@@ -1,5 +1,6 @@
 """The server's state and its counters: /healthz, /readyz, /metrics."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -22,12 +23,22 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass
+class ReceiveCounts:
+    """Profiles and samples by protocol, and those that are not stored by reason, too."""
+
+    profiles: Counter[str] = field(default_factory=Counter)
+    samples: Counter[str] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass
 class Metrics:
     """`connections` and `wrong_tokens` have one entry per listener."""
 
     connections: Sequence[Connections] = ()
     wrong_tokens: list[WrongTokens] = field(default_factory=list)
     bytes_received: int = 0
+    received: ReceiveCounts = field(default_factory=ReceiveCounts)
 
 
 def metrics_routes(store: Store, metrics: Metrics) -> list[Route]:
@@ -80,6 +91,24 @@ def _families(store: Store, metrics: Metrics) -> Iterator[Family]:
     for name, (text, value) in store.backend.gauges().items():
         yield name, text, [({}, value)]
     yield from _by_listener(metrics)
+    yield from _of_receivers(metrics.received)
+
+
+def _of_receivers(received: ReceiveCounts) -> Iterator[Family]:
+    for name, text, counts in (
+        ("received_profiles_total", "profiles of other senders that were stored",
+         received.profiles),
+        ("received_samples_total", "their samples", received.samples),
+    ):  # fmt: skip
+        yield f"kscope_{name}", text, [({"protocol": key}, n) for key, n in sorted(counts.items())]
+    yield (
+        "kscope_profiles_refused_total",
+        "profiles of a type that no category takes, and requests that were refused, by reason",
+        [
+            ({"protocol": protocol, "reason": reason}, count)
+            for (protocol, reason), count in sorted(received.refused.items())
+        ],
+    )
 
 
 def _by_listener(metrics: Metrics) -> Iterator[Family]:

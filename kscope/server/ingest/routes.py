@@ -68,24 +68,24 @@ class Ingest:
 
     async def __call__(self, request: Request, *, leaf_first: bool = False) -> Response:
         _check_type(request)
-        key = _key(request)
+        key = key_of(request)
         # Refused before the body arrives.
         decompress = decompressor(request.headers.get("content-encoding", ""))
         with self.budget.share() as share:
             # No variable holds the text: it is freed before its rows are written.
-            batch = await self._decode(
-                await self._text(request, decompress, share), key, share, leaf_first=leaf_first
+            batch = await self.decoded(
+                await self.text(request, decompress, share), key, share, leaf_first=leaf_first
             )
             return await self._stored(batch)
 
     async def marker(self, request: Request) -> Response:
         """Store the one marker of a body, which is small and not compressed."""
         _check_type(request)
-        key = _key(request)
+        key = key_of(request)
         with self.budget.share() as share:
             text = bytearray(await marker_rows(request))
             share.take(len(text))
-            batch = await self._decode(text, key, share, leaf_first=False)
+            batch = await self.decoded(text, key, share)
             ((moment,), *_) = batch.tables[0].columns
             # It may be "now", or an hour before: another time if the sender comes again.
             return await self._stored(replace(batch, arrived=moment))
@@ -95,7 +95,7 @@ class Ingest:
         answer = {"stored": stored.rows, "duplicate": stored.duplicate}
         return Response(msgspec.json.encode(answer), media_type="application/json")
 
-    async def _text(
+    async def text(
         self, request: Request, decompress: Decompress | None, share: Share
     ) -> bytearray:
         """Return the decompressed body; the body as sent is freed."""
@@ -108,7 +108,9 @@ class Ingest:
         share.give(sent)
         return text
 
-    async def _decode(self, text: bytearray, key: str, share: Share, *, leaf_first: bool) -> Batch:
+    async def decoded(
+        self, text: bytearray, key: str, share: Share, *, leaf_first: bool = False
+    ) -> Batch:
         """Return the batch; `share` then counts the memory of its rows, and no longer the text."""
         now = time.time_ns() // 1000
         held = share.held
@@ -140,7 +142,7 @@ class Ingest:
         return UnknownName(unknown.status, f"{unknown.detail} ({why})", unknown.faults)
 
 
-def _key(request: Request) -> str:
+def key_of(request: Request) -> str:
     """Return the key under which the body is stored once, or an empty text."""
     key = request.headers.get("idempotency-key", "")
     if len(key) > _MAX_KEY:
@@ -156,8 +158,12 @@ def _check_type(request: Request) -> None:
     charset = rest.lower().replace('"', "").partition("charset=")[2].strip()
     if charset not in ("", "utf-8", "utf8"):
         raise HttpProblem(415, f"charset {charset[:40]!r} is not supported: JSON is UTF-8")
+    refuse_pages(request)
+
+
+def refuse_pages(request: Request) -> None:
+    """Raise 403 if a web page sends this: it must not make its visitor's browser send rows here."""
     if "origin" in request.headers:
-        # A page of another site must not make its visitor's browser send rows here.
         raise HttpProblem(403, "rows from web pages are refused")
 
 

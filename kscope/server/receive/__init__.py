@@ -1,0 +1,1 @@
+"""Profiles that other senders push become bodies of our own ingest."""

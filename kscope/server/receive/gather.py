@@ -1,0 +1,203 @@
+"""Profiles -> bodies of our own ingest, one for each host and key.
+
+The bodies are then checked and stored as those of every other sender.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from kscope.declare.model import Catalog
+from kscope.declare.quantities import Quantity, unit_of
+from kscope.declare.receive import SampleType
+from kscope.errors import KscopeError
+from kscope.profiles.frames import UNKNOWN
+from kscope.query.parse.timerange import iso
+from kscope.server.http.problems import HttpProblem
+from kscope.server.ingest.fair_queue import Lane, Steps
+from kscope.server.receive.takers import Labels, Taker, takers
+
+Room = Callable[[int], None]
+
+# Of one request.
+_MOST_BODIES = 1000
+# Bytes that a row uses beside its stack while rows of the same labels are added up.
+_ROW = 500
+# Frames that one step handles; a sample takes as long as so many.
+_STEP, _SAMPLE = 10_000, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """One sample: its stack, root first, its values, and its time in microseconds if it has one."""
+
+    stack: tuple[str, ...]
+    values: Sequence[int]
+    labels: Labels
+    time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushedProfile:
+    """A profile as its sender names things. `time` is the end of its span, in microseconds.
+
+    `frequency` is in samples a second, None if it is not known. `key` is empty if the sender does
+    not name the profile in a way that it repeats when it sends it again.
+    """
+
+    types: Sequence[SampleType]
+    samples: Iterable[Pushed]
+    labels: Labels
+    time: int
+    frequency: float | None = None
+    key: str = ""
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Body:
+    """The rows of one host, as JSON, under construction."""
+
+    hostname: str
+    key: str
+    room: Room
+    _tables: dict[str, bytearray] = field(default_factory=dict)
+    _stacks: dict[str, int] = field(default_factory=dict)
+
+    def add(self, table: str, stack: str, row: dict[str, Any]) -> None:
+        """Add a row; its column `stack` becomes a place in the list of stacks."""
+        text = row[stack]
+        if text not in self._stacks:
+            self.room(len(text) + 200)
+        row[stack] = self._stacks.setdefault(text, len(self._stacks))
+        encoded = msgspec.json.encode(row)
+        self.room(len(encoded) + 1)
+        rows = self._tables.setdefault(table, bytearray())
+        rows += b"," if rows else b""
+        rows += encoded
+
+    def text(self) -> bytearray:
+        """Return the body of a request."""
+        text = bytearray(b'{"hostname":') + msgspec.json.encode(self.hostname)
+        text += b',"stacks":' + msgspec.json.encode([*self._stacks])
+        for table, rows in self._tables.items():
+            text += b"," + msgspec.json.encode(table) + b":["
+            text += rows
+            text += b"]"
+        text += b"}"
+        return text
+
+
+@dataclass(slots=True)
+class Gathered:
+    """The bodies of one request; `untaken` counts the profiles of types that no category takes."""
+
+    protocol: str
+    catalog: Catalog
+    other_host: str
+    room: Room
+    sender: str = ""
+    bodies: dict[tuple[str, str], Body] = field(default_factory=dict)
+    untaken: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+    taken: int = 0
+    samples: int = 0
+
+    def add(self, profile: PushedProfile) -> Steps[None]:
+        """Add the rows of a profile, in steps. Raises HttpProblem."""
+        found, others = takers(self.catalog, self.protocol, profile.types)
+        for each in others:
+            name = f"{each.kind}/{each.unit}"
+            self.untaken[name] = self.untaken.get(name, 0) + 1
+        self.taken += bool(found)
+        self.refused += not found
+        self.samples += profile.count if found else 0
+        if not found:
+            yield from _checked(profile)
+        for taker in found:
+            try:
+                yield from self._rows(taker, profile)
+            except KscopeError as error:
+                raise HttpProblem(422, f"a sample {error}") from None
+
+    def _rows(self, taker: Taker, profile: PushedProfile) -> Steps[None]:
+        """Add rows up over labels that fill no column."""
+        sums: dict[tuple[Any, ...], list[int]] = {}
+        done = 0
+        for each in profile.samples:
+            done += _SAMPLE + len(each.stack)
+            if done > _STEP:
+                done = 0
+                yield Lane.GOOD
+            values = [each.values[place] for place, _ in taker.wanted]
+            if not any(values):
+                continue
+            host = taker.hostname(each.labels, profile.labels, self.other_host)
+            labels = taker.labelled(each.labels, profile.labels)
+            key = (host, each.time, each.stack or (UNKNOWN,), labels)
+            known = sums.get(key)
+            if known is None:
+                self.room(_ROW + 8 * len(each.stack))
+                sums[key] = values
+            else:
+                sums[key] = [one + other for one, other in zip(known, values, strict=True)]
+        yield from self._written(taker, profile, sums)
+
+    def _written(
+        self, taker: Taker, profile: PushedProfile, sums: Mapping[tuple[Any, ...], list[int]]
+    ) -> Steps[None]:
+        columns = taker.columns(profile.frequency)
+        units = [each.unit for each in profile.types]
+        done = 0
+        for (host, time, stack, labels), values in sums.items():
+            done += _SAMPLE + len(stack)
+            if done > _STEP:
+                done = 0
+                yield Lane.GOOD
+            moment = profile.time if time is None else time
+            row = dict(taker.blank) | columns.row(taker.sample(stack, values, units))
+            row |= dict(labels)
+            row["time"] = iso(moment)
+            self._body(host, profile.key).add(taker.category.table, columns.stack.name, row)
+
+    def _body(self, host: str, key: str) -> Body:
+        body = self.bodies.get((host, key))
+        if body is None:
+            if len(self.bodies) >= _MOST_BODIES:
+                raise HttpProblem(
+                    413, f"more than {_MOST_BODIES} profiles, or hosts: send fewer at a time"
+                )
+            body = self.bodies[host, key] = Body(host, key, self.room)
+            self.room(_ROW)
+        return body
+
+    def why_untaken(self) -> str:
+        """Say which types no category takes, and how to declare one; empty if there are none."""
+        if not self.untaken:
+            return ""
+        types = ", ".join(sorted(self.untaken)[:10])
+        example = min(self.untaken)
+        return (
+            f"no category takes {types}: declare one with `receive: {{{self.protocol}: {{types:"
+            f" {{{example}: COLUMN}}}}}}`, see docs/receivers.md"
+        )
+
+
+def _checked(profile: PushedProfile) -> Steps[None]:
+    """Look at all samples, so that a damaged profile is refused whatever its type."""
+    done = 0
+    for each in profile.samples:
+        done += _SAMPLE + len(each.stack)
+        if done > _STEP:
+            done = 0
+            yield Lane.GOOD
+
+
+def frequency_of(period_type: tuple[str, str], period: int) -> float | None:
+    """Return samples a second of a period that is a time; None if it is none."""
+    unit = unit_of(period_type[1])
+    if unit.quantity is not Quantity.TIME or period <= 0:
+        return None
+    return float(10**6 / (period * unit.factor))
