@@ -12,7 +12,7 @@ import msgspec
 from kscope.declare.model import Catalog
 from kscope.declare.quantities import Quantity, unit_of
 from kscope.declare.receive import SampleType
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, printable
 from kscope.profiles.frames import UNKNOWN
 from kscope.query.parse.timerange import iso
 from kscope.server.http.problems import HttpProblem
@@ -109,7 +109,7 @@ class Gathered:
         """Add the rows of a profile, in steps. Raises HttpProblem."""
         found, others = takers(self.catalog, self.protocol, profile.types)
         for each in others:
-            name = f"{each.kind}/{each.unit}"
+            name = printable(f"{each.kind}/{each.unit}")
             self.untaken[name] = self.untaken.get(name, 0) + 1
         self.taken += bool(found)
         self.refused += not found

@@ -1,15 +1,15 @@
 """One request of a receiver: read, decoded in steps, and stored as bodies of our own ingest."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from starlette.requests import Request
 
 from kscope.config import ReceiverSettings
-from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.memory_budget import Share
 from kscope.server.http.metrics import ReceiveCounts
 from kscope.server.http.problems import HttpProblem
@@ -26,6 +26,9 @@ Reader = Callable[[bytearray, Gathered], Steps[None]]
 _AT_ONCE = 100
 _REASONS = {400: "damaged", 403: "web page", 408: "late", 413: "too large", 415: "format",
             422: "damaged"}  # fmt: skip
+_MOST_LOGGED = 200
+
+log = logging.getLogger(__name__)
 
 
 class OldLayoutProblem(HttpProblem):
@@ -48,7 +51,8 @@ class Intake:
     ingest: Ingest
     settings: ReceiverSettings
     counts: ReceiveCounts
-    notices: ThrottledLog
+    # Sample types that the log has named.
+    logged: set[str] = field(default_factory=set)
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -69,9 +73,10 @@ class Intake:
         gathered = await self._stored(request, read)
         self.counts.profiles[self.protocol] += gathered.taken
         self.counts.samples[self.protocol] += gathered.samples
-        if why := gathered.why_untaken():
-            self.counts.refused[self.protocol, "no category"] += sum(gathered.untaken.values())
-            self.notices.warning(f"{self.protocol}, from {gathered.sender}: {why}")
+        self.counts.refused[self.protocol, "no category"] += sum(gathered.untaken.values())
+        if gathered.untaken.keys() - self.logged and len(self.logged) < _MOST_LOGGED:
+            self.logged.update(sorted(gathered.untaken)[:_MOST_LOGGED])
+            log.warning("%s, from %s: %s", self.protocol, gathered.sender, gathered.why_untaken())
         return gathered
 
     async def _stored(self, request: Request, read: Reader) -> Gathered:

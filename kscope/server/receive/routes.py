@@ -1,19 +1,15 @@
 """The routes of the receivers that kernelscope.yaml switches on."""
 
-import logging
 from collections.abc import Callable, Mapping
 
 from starlette.routing import Route
 
 from kscope.config import ReceiverSettings, ReceiveSettings
-from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.metrics import ReceiveCounts
 from kscope.server.ingest.routes import Ingest
 from kscope.server.receive.intake import Intake
 from kscope.server.receive.otlp import otlp_routes
 from kscope.server.receive.pyroscope import pyroscope_routes
-
-log = logging.getLogger(__name__)
 
 # By the name of the protocol, which is that of its settings.
 RECEIVERS: Mapping[str, Callable[[Intake], list[Route]]] = {
@@ -30,5 +26,5 @@ def receiver_routes(
     for protocol, make in RECEIVERS.items():
         own: ReceiverSettings | None = getattr(settings, protocol)
         if own is not None:
-            routes += make(Intake(protocol, ingest, own, counts, ThrottledLog(log)))
+            routes += make(Intake(protocol, ingest, own, counts))
     return routes

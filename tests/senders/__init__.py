@@ -1,0 +1,1 @@
+"""Real profilers of other projects, and programs that they profile."""
