@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from kscope.profiles.pprof_tables import PprofError, Tables, samples_of, table_steps
+from kscope.profiles.pprof_tables import PprofError, Raw, Tables, samples_of, table_steps
 from kscope.profiles.sample import Amount, Sample
 from kscope.profiles.wire import Content, WireError
 
@@ -42,9 +42,13 @@ class Samples:
     def __len__(self) -> int:
         return self.count
 
+    def raw(self) -> Iterator[Raw]:
+        """Yield the stack, the values and the labels of each sample."""
+        return samples_of(self.content, self.tables)
+
     def __iter__(self) -> Iterator[Sample]:
         types = self.tables.sample_types
-        for stack, values, labels in samples_of(self.content, self.tables):
+        for stack, values, labels in self.raw():
             amounts = (
                 Amount(kind, unit, value) for (kind, unit), value in zip(types, values, strict=True)
             )

@@ -14,17 +14,19 @@ Raw = tuple[tuple[str, ...], list[int], Labels]
 # Of one profile; the largest of a busy program have a tenth of these.
 _MOST = {
     "sample types": 100,
-    "samples": 2_000_000,
+    "samples": 500_000,
     "mappings": 100_000,
-    "locations": 500_000,
-    "functions": 500_000,
-    "strings": 1_000_000,
+    "locations": 250_000,
+    "functions": 250_000,
+    "strings": 500_000,
 }
-_LINES, _LABELS, _COMMENTS = 1000, 100, 100
+_LINES, _COMMENTS = 1000, 100
+# Labels of one sample, and its locations and values if they are not packed.
+_PARTS = 20_000
 # Frames of one stack, and of all; what is nearer to the root is left out.
 _DEEPEST, _FRAMES = 4096, 10_000_000
 _LOCATIONS = 16_384
-_FIELDS = 5_000_000
+_FIELDS = 2_000_000
 # Characters of a name, and of a label.
 _NAME, _LABEL = 4096, 1024
 # Bytes that an entry of a table uses beside its text.
@@ -218,15 +220,15 @@ def _sample(content: Content, tables: Tables, each: Field) -> Raw:
     places: list[int] = []
     values: list[int] = []
     labels: Labels = {}
-    for part in _message(content, each):
+    for number, part in enumerate(_message(content, each)):
         if part[0] == 1:
             places += numbers(content, part, _LOCATIONS)
         elif part[0] == 2:
             values += numbers(content, part, _MOST["sample types"])
-        elif part[0] == 3 and len(labels) < _LABELS:
+        elif part[0] == 3:
             _add_label(content, tables, part, labels)
-        if len(places) > _LOCATIONS or len(values) > _MOST["sample types"]:
-            raise PprofError(f"has a sample with more than {_LOCATIONS} locations, or many values")
+        if number > _PARTS or len(places) > _LOCATIONS:
+            raise PprofError(f"has a sample with more than {_LOCATIONS} locations, or many parts")
     if len(values) != len(tables.sample_types):
         types = len(tables.sample_types)
         raise PprofError(f"has a sample with {len(values)} values for {types} sample types")

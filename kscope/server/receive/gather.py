@@ -3,7 +3,7 @@
 The bodies are then checked and stored as those of every other sender.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,12 @@ from kscope.profiles.frames import UNKNOWN
 from kscope.query.parse.timerange import iso
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.fair_queue import Lane, Steps
-from kscope.server.receive.takers import Labels, Taker, takers
+from kscope.server.receive.takers import Filled, Labels, Taker, takers
 
 Room = Callable[[int], None]
+
+# Values by the labels, the time and the stack of samples.
+Sums = dict[tuple[Filled, int | None, tuple[str, ...]], list[int]]
 
 # Of one request.
 _MOST_BODIES = 1000
@@ -124,7 +127,8 @@ class Gathered:
 
     def _rows(self, taker: Taker, profile: PushedProfile) -> Steps[None]:
         """Add rows up over labels that fill no column."""
-        sums: dict[tuple[Any, ...], list[int]] = {}
+        filler = taker.filler(profile.labels, self.other_host)
+        sums: Sums = {}
         done = 0
         for each in profile.samples:
             done += _SAMPLE + len(each.stack)
@@ -134,9 +138,7 @@ class Gathered:
             values = [each.values[place] for place, _ in taker.wanted]
             if not any(values):
                 continue
-            host = taker.hostname(each.labels, profile.labels, self.other_host)
-            labels = taker.labelled(each.labels, profile.labels)
-            key = (host, each.time, each.stack or (UNKNOWN,), labels)
+            key = (filler.filled(each.labels), each.time, each.stack or (UNKNOWN,))
             known = sums.get(key)
             if known is None:
                 self.room(_ROW + 8 * len(each.stack))
@@ -145,13 +147,11 @@ class Gathered:
                 sums[key] = [one + other for one, other in zip(known, values, strict=True)]
         yield from self._written(taker, profile, sums)
 
-    def _written(
-        self, taker: Taker, profile: PushedProfile, sums: Mapping[tuple[Any, ...], list[int]]
-    ) -> Steps[None]:
+    def _written(self, taker: Taker, profile: PushedProfile, sums: Sums) -> Steps[None]:
         columns = taker.columns(profile.frequency)
         units = [each.unit for each in profile.types]
         done = 0
-        for (host, time, stack, labels), values in sums.items():
+        for ((host, labels), time, stack), values in sums.items():
             done += _SAMPLE + len(stack)
             if done > _STEP:
                 done = 0

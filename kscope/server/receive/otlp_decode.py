@@ -43,7 +43,7 @@ LAYOUT = (
     " others under the same names: update the sender"
 )
 # Of one request, in all its lists.
-_MOST_MESSAGES = 1_000_000
+_MOST_MESSAGES = 500_000
 _MOST_NUMBERS = 1_000_000
 _TEXT = 4096
 # JSON is decoded in one piece.

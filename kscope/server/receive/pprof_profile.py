@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import starmap
 from typing import TypeVar
 
 from kscope.declare.receive import SampleType
 from kscope.profiles import pprof
 from kscope.profiles.pprof_tables import PprofError
-from kscope.profiles.sample import Sample
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.fair_queue import Lane, Steps
 from kscope.server.receive.gather import Gathered, Pushed, PushedProfile, frequency_of
@@ -53,7 +53,7 @@ def add_pprof(
     yield from gathered.add(
         PushedProfile(
             types=types,
-            samples=map(_pushed, profile.samples),
+            samples=starmap(Pushed, profile.samples.raw()),
             labels=origin.labels,
             time=time if profile.time_nanos > 0 else origin.until,
             frequency=frequency_of(profile.period_type, profile.period) or origin.frequency,
@@ -61,10 +61,6 @@ def add_pprof(
             count=len(profile.samples),
         )
     )
-
-
-def _pushed(sample: Sample) -> Pushed:
-    return Pushed(sample.stack, [int(each.value) for each in sample.amounts], sample.labels)
 
 
 def _lanes(work: pprof.Steps[T]) -> Steps[T]:

@@ -12,7 +12,9 @@ from kscope.profiles.sample import Amount, Sample
 
 Labels = Mapping[str, str | int]
 # The label that names the host, if the category does not list others.
-_HOSTS = {"otlp": ("host.name",), "pyroscope": ("hostname",)}
+_HOSTS: Mapping[str, tuple[str, ...]] = {"otlp": ("host.name",), "pyroscope": ("hostname",)}
+# Different labels of samples whose columns are kept.
+_KEPT = 1000
 
 
 @dataclass(frozen=True)
@@ -40,25 +42,51 @@ class Taker:
         )
         return Sample(stack, tuple(amounts))
 
-    def labelled(self, own: Labels, shared: Labels) -> tuple[tuple[str, Any], ...]:
-        """Return the columns that a sample's labels fill, or those of its profile."""
+    def filler(self, shared: Labels, other_host: str) -> "Filler":
+        """Return what fills columns; `shared` are the labels of all samples of a profile."""
+        return Filler(self, shared, other_host)
+
+
+# The host, and the columns that labels fill.
+Filled = tuple[str, tuple[tuple[str, Any], ...]]
+
+
+@dataclass
+class Filler:
+    """Fills columns from labels. Samples often have the same ones: their columns are kept."""
+
+    taker: Taker
+    shared: Labels
+    other_host: str
+    _known: dict[tuple[tuple[str, str | int], ...], Filled] = field(default_factory=dict)
+
+    def filled(self, own: Labels) -> Filled:
+        """Return the host, or the other one, and the columns of a sample's own labels."""
+        key = tuple(own.items())
+        found = self._known.get(key)
+        if found is None:
+            found = self._host(own), self._columns(own)
+            if len(self._known) < _KEPT:
+                self._known[key] = found
+        return found
+
+    def _columns(self, own: Labels) -> tuple[tuple[str, Any], ...]:
         found = []
-        for name, labels in self.receive.columns.items():
-            value = first_of(labels, own, shared)
-            column = self.category.column(name)
+        for name, labels in self.taker.receive.columns.items():
+            value = first_of(labels, own, self.shared)
+            column = self.taker.category.column(name)
             if value is not None and name != HOSTNAME.name and column is not None:
                 read = _read(column, value)
                 if read is not None:
                     found.append((name, read))
         return tuple(found)
 
-    def hostname(self, own: Labels, shared: Labels, other: str) -> str:
-        """Return the host that the labels name, or else the other one."""
-        default = _HOSTS.get(self.receive.protocol, ())
-        labels = self.receive.columns.get(HOSTNAME.name, default)
-        value = first_of(labels, own, shared)
+    def _host(self, own: Labels) -> str:
+        receive = self.taker.receive
+        default = _HOSTS.get(receive.protocol, ())
+        value = first_of(receive.columns.get(HOSTNAME.name, default), own, self.shared)
         text = "".join(filter(str.isprintable, str("" if value is None else value)[:255])).strip()
-        return text or other
+        return text or self.other_host
 
 
 def first_of(labels: Sequence[str], own: Labels, shared: Labels) -> str | int | None:
