@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.serving import Serving, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 SPAN = {"from": "2026-01-01", "to": "2027-06-01"}
@@ -30,11 +30,15 @@ receive:
 
 @contextmanager
 def receiving(
-    folder: Path, settings: str = "", receive: str = "{otlp: , pyroscope: }"
+    folder: Path,
+    settings: str = "",
+    receive: str = "{otlp: , pyroscope: }",
+    categories: Sequence[str] = (HEAP,),
 ) -> Iterator[Serving]:
-    """Start a server with both receivers, the built-in categories and another one."""
+    """Start a server with both receivers, the built-in categories and others."""
     (folder / "mine").mkdir()
-    (folder / "mine" / "heap.yaml").write_text(HEAP)
+    for number, text in enumerate(categories):
+        (folder / "mine" / f"{number}.yaml").write_text(text)
     config = folder / "kernelscope.yaml"
     config.write_text(f"categories: [builtin, mine]\nreceive: {receive}\n{settings}")
     with serving(folder, "--config", config) as server:

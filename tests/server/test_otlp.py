@@ -97,7 +97,7 @@ class Making:
         kind: tuple[str, str] = ("samples", "count"),
         period: tuple[str, str] = ("cpu", "nanoseconds"),
     ) -> Any:
-        """Add a profile of its own resource, 20 samples a second."""
+        """Add a profile in a separate resource, 20 samples a second."""
         resource = self.request.resource_profiles.add()
         if host:
             added = resource.resource.attributes.add(key="host.name")

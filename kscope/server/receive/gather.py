@@ -44,14 +44,17 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class PushedProfile:
-    """A profile as its sender names things. `time` is the end of its span, in microseconds.
+    """A profile as its sender names things.
+
+    Each category that takes it has a pass over its `samples`. `time` is the end of its span, in
+    microseconds.
 
     `frequency` is in samples a second, None if it is not known. `key` is empty if the sender does
     not name the profile in a way that it repeats when it sends it again.
     """
 
     types: Sequence[SampleType]
-    samples: Iterable[Pushed]
+    samples: Callable[[], Iterable[Pushed]]
     labels: Labels
     time: int
     frequency: float | None = None
@@ -130,7 +133,7 @@ class Gathered:
         filler = taker.filler(profile.labels, self.other_host)
         sums: Sums = {}
         done = 0
-        for each in profile.samples:
+        for each in profile.samples():
             done += _SAMPLE + len(each.stack)
             if done > _STEP:
                 done = 0
@@ -188,7 +191,7 @@ class Gathered:
 def _checked(profile: PushedProfile) -> Steps[None]:
     """Look at all samples, so that a damaged profile is refused whatever its type."""
     done = 0
-    for each in profile.samples:
+    for each in profile.samples():
         done += _SAMPLE + len(each.stack)
         if done > _STEP:
             done = 0

@@ -5,6 +5,7 @@ import binascii
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 import msgspec
@@ -99,7 +100,7 @@ class _Reading:
         digest = f"{self.digest} {self.number}" if timed else ""
         return PushedProfile(
             types=[SampleType(kind, unit, period=period_type)],
-            samples=_samples(profile, self.known, where),
+            samples=partial(_samples, profile, self.known, where),
             labels=shared | self.known.labels(profile.attribute_indices, where),
             time=end if profile.time_unix_nano > 0 else self.now,
             frequency=frequency_of(period_type, profile.period),

@@ -53,7 +53,7 @@ def add_pprof(
     yield from gathered.add(
         PushedProfile(
             types=types,
-            samples=starmap(Pushed, profile.samples.raw()),
+            samples=lambda: starmap(Pushed, profile.samples.raw()),
             labels=origin.labels,
             time=time if profile.time_nanos > 0 else origin.until,
             frequency=frequency_of(profile.period_type, profile.period) or origin.frequency,

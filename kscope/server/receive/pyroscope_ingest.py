@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 from starlette.datastructures import QueryParams
@@ -115,7 +116,7 @@ def add_ingest(
     sampled = asked.units == "samples" and kind[1] == "nanoseconds"
     factor = _SECOND // asked.rate if sampled else 1
     frequency = float(asked.rate) if sampled else None
-    samples = _TEXTS[asked.format](body, factor)
+    samples = partial(_TEXTS[asked.format], body, factor)
     key_text = key.hexdigest() if asked.timed else ""
     yield from gathered.add(
         PushedProfile([SampleType(*kind)], samples, asked.labels, asked.until, frequency, key_text)
