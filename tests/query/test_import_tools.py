@@ -202,6 +202,20 @@ def test_counts_of_processes(imported: Import) -> None:
     assert sums == {"work": (1342, 1500), "a b": (12_345_678, 2000)}
 
 
+def test_a_first_row_before_its_header(imported: Import) -> None:
+    """In a pipe some tools write their first row, or its beginning, before the header."""
+    said = imported.done("syscalls", outputs.SYSCOUNT_PIPED)
+    said += imported.done("opensnoop", outputs.OPENSNOOP_PIPED)
+    said += imported.done("wakeuptime", outputs.WAKEUPTIME_PIPED)
+    sums = imported.sums("syscalls", "syscall", "count")
+    assert sums == {"clock_nanosleep": 320, "openat": 163}
+    first, second = imported.rows("opensnoop")
+    assert (first["path"], second["path"]) == ("work.tmp", "b")
+    assert second["time"] - first["time"] == 1_500_000
+    assert imported.sums("wakeuptime", "target", "elapsed") == {"work": 57, "other": 5}
+    assert "skipped" not in said
+
+
 def test_interrupts(imported: Import) -> None:
     """softirqs and hardirqs: TOTAL_usecs is the time."""
     imported.done("softirqs", outputs.SOFTIRQS)

@@ -201,6 +201,34 @@ Tracing blocked time (us) by kernel stack... Hit Ctrl-C to end.
 
 Detaching...
 """
+# In a pipe, bcc's printb() writes before the text that print() has not yet written.
+WAKEUPTIME_PIPED = """\
+    target:          work
+Tracing blocked time (us) by kernel stack... Hit Ctrl-C to end.
+
+    ffffffff813b4849 try_to_wake_up
+    waker:           python3
+    target:          other
+        57
+
+    ffffffff813b4849 try_to_wake_up
+    waker:           python3
+        5
+
+Detaching...
+"""
+SYSCOUNT_PIPED = """\
+clock_nanosleep             320
+Tracing syscalls, printing top 10... Ctrl+C to quit.
+[13:00:45]
+SYSCALL                   COUNT
+openat                      163
+"""
+OPENSNOOP_PIPED = """\
+0.000000000   5550   work               3   0 TIME(s)       PID    COMM               FD ERR PATH
+work.tmp
+1.500000000   5550   work               3   0 b
+"""
 OFFWAKETIME = """\
 Tracing blocked time (us) by user + kernel off-CPU and waker stack for 1 secs.
 
@@ -366,6 +394,8 @@ BY_FORMAT = {
         SYSCOUNT_PROCESSES,
         SOFTIRQS,
         HARDIRQS,
+        SYSCOUNT_PIPED,
+        OPENSNOOP_PIPED,
     ),
     "oomkill": (OOMKILL,),
     "histogram": (BIOLATENCY_DISKS, BIOLATENCY_FLAGS, RUNQLAT),
@@ -375,6 +405,7 @@ BY_FORMAT = {
         STACKCOUNT,
         WAKEUPTIME,
         WAKEUPTIME_TURNED,
+        WAKEUPTIME_PIPED,
         OFFWAKETIME,
     ),
     "bpftrace": (MAP_STACKS, MAP_HISTOGRAM, MAP_STATS, MAP_INTERVALS, PRINTED_TABLE),

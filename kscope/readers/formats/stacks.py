@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from kscope.readers.reading.base import Format, Head, Line, Reading, Survey
 from kscope.readers.tools.blocks import NUMBER, Blocks
+from kscope.readers.tools.clock import Clock
 from kscope.readers.tools.units import say_unit
 
 
@@ -17,11 +18,11 @@ def _read(reading: Reading) -> Iterator[Line]:
 
 
 def _survey(reading: Reading) -> Survey:
-    blocks = Blocks(reading)
-    for number, line in reading.lines():
-        for _ in blocks.read(number, line):
-            pass
-    return Survey(length=blocks.clock.at)
+    clock = Clock()
+    for _, line in reading.lines():
+        if not line[:1].isspace():
+            clock.read(line)
+    return Survey(length=clock.at)
 
 
 def _matches(head: Head) -> bool:

@@ -22,6 +22,7 @@ _SLEEPER = re.compile(r"--\s+--")
 _THREAD = re.compile(r"-\s+(?P<comm>.{1,64}) \((?P<number>-?\d{1,10})\)", re.ASCII)
 _PROCESS = re.compile(r"(?P<comm>.{1,64}) \[(?P<number>\d{1,10})\]", re.ASCII)
 _SIDE = re.compile(r"(?P<side>target|waker):\s+(?P<comm>.{0,64})")
+_SIDES = {"target", "waker"}
 _SIDE_NUMBER = re.compile(r"(?P<comm>.*) \d{1,10}", re.ASCII)
 _FRAME = re.compile(r"(?:#\d+\s+)?(?:0x)?(?P<address>[0-9a-f]{6,16})\s+(?P<name>\S.*)", re.ASCII)
 _MOST_LINES = 10_000
@@ -43,6 +44,11 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.above) + len(self.below or ()) + len(self.waker or ())
+
+    @property
+    def ended(self) -> bool:
+        """Return whether only the number is missing, by the names that wakeuptime prints."""
+        return self.sides.keys() == _SIDES
 
     def add(self, text: str) -> None:
         """Take a line."""
@@ -103,13 +109,14 @@ class Blocks:
     clock: Clock = field(default_factory=Clock)
     seen: bool = False
     _block: Block = field(default_factory=Block)
+    _next: Block = field(default_factory=Block)
 
     def read(self, number: int, line: str) -> Iterator[Line]:
         """Yield the row of a stack when its number comes. Raises ReadError."""
         text = line.strip()[:_LONGEST]
         found = NUMBER.fullmatch(line)
         if found:
-            block, self._block = self._block, Block()
+            block, self._block, self._next = self._block, self._next, Block()
             self.seen = True
             yield self._row(number, block, int(found[1]))
         elif not text:
@@ -117,7 +124,9 @@ class Blocks:
         elif line[:1].isspace():
             if len(self._block) >= _MOST_LINES:
                 raise ReadError(number, f"is in a stack of more than {_MOST_LINES} frames")
-            self._block.add(text)
+            # In a pipe, wakeuptime writes the first line of a stack before the last one's number.
+            late = self._block.ended and _SIDE.fullmatch(text)
+            (self._next if late else self._block).add(text)
         elif not self.clock.read(text):
             self._drop(number)
             self._other(number, text)
@@ -125,7 +134,7 @@ class Blocks:
     def _drop(self, number: int) -> None:
         if len(self._block):
             self.reading.skipped.add(number, "ends a stack that has no number")
-        self._block = Block()
+            self._block = Block()
 
     def _other(self, number: int, text: str) -> None:
         if self.seen and not text.startswith(("Detaching", "WARNING: ", "Tracing ")):

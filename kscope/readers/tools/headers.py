@@ -15,6 +15,8 @@ MOST_COLUMNS = 100
 # A blank before a unit is part of the word.
 _CELL = re.compile(r"[^,]+")
 _LONGEST = 10_000
+# Words of a header that stands behind the beginning of a row.
+_LEAST_AFTER = 3
 _TOKEN = re.compile(r"\S+(?: \(\w+\))?")
 _UPPER = re.compile(r"[A-Z][A-Z0-9_/:%>.+-]*(?:_[a-z]+)?(?: ?\([A-Za-z]+\))?|-", re.ASCII)
 _PARTS = re.compile(
@@ -122,9 +124,25 @@ def _head(text: str, place: int) -> Head:
 
 def like_header(line: str) -> bool:
     """Return whether a line is a header of a tool by its words alone."""
-    found = heads(line)
+    found = heads(spilled(line)[1])
     known = [each for each in found if each.clock or _word(each)]
     return 2 <= len(found) <= MOST_COLUMNS and len(known) >= 2 and _upper(found)
+
+
+def spilled(line: str) -> tuple[str, str]:
+    """Divide a line into the beginning of a row, which is mostly empty, and the rest.
+
+    In a pipe, some tools of bcc write the first words of their first row before the header.
+    """
+    found = heads(line)
+    first = next(
+        (at for at, each in enumerate(found) if _upper(found[at:]) and (each.clock or _word(each))),
+        0,
+    )
+    if not 0 < first <= len(found) - _LEAST_AFTER:
+        return "", line
+    place = found[first].place
+    return line[:place], line[place:]
 
 
 def _upper(found: Iterable[Head]) -> bool:

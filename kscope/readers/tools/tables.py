@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,7 +15,7 @@ from kscope.profiles.sample import unit_of
 from kscope.readers.reading.base import Line, ReadError, Reading
 from kscope.readers.tools.cells import CellError, values_of
 from kscope.readers.tools.clock import Clock
-from kscope.readers.tools.headers import Field, Header, header_of
+from kscope.readers.tools.headers import Field, Header, header_of, spilled
 
 _NUMBER = r"-?\d++(?:\.\d++)?|-|\?"
 _TIME = r"\d\d:\d\d:\d\d(?:\.\d++)?|\d++(?:\.\d++)?"
@@ -23,6 +24,7 @@ _WORD = r"\S++"
 _SPACED, _LAST = r"\S++(?:\s++\S++){0,15}?", r".*+"
 _MOST_SPACED = 3
 _LONGEST_NUMBER = 20
+_MOST_EARLY, _LONGEST_EARLY = 20, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class Layout:
 
     header: Header
     patterns: tuple[re.Pattern[str], ...]
+
+    @property
+    def strict(self) -> bool:
+        """Return whether other lines do not fit: some of its cells are numbers."""
+        return any(_cell(each) == _NUMBER for each in self.header.fields)
 
     def cells(self, line: str) -> list[str] | None:
         """Return the line's cells, or None if it is no row."""
@@ -89,15 +96,39 @@ class Table:
     clock: Clock = field(default_factory=Clock)
     layout: Layout | None = None
     _known: dict[str, Column] = field(default_factory=dict)
+    # Lines before the header: in a pipe, some tools of bcc write their first row before it.
+    _early: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=_MOST_EARLY))
+    _begun: str = ""
 
     def read(self, number: int, line: str) -> Iterator[Line]:
         """Yield the row of a line, if it is one; count it if it is neither that nor a header."""
         text = line.strip()
-        if not text or self.clock.read(text) or self._is_header(line):
+        if not text or self.clock.read(text):
             return
+        if self.layout is None:
+            yield from self._before(number, line)
+        elif not self._is_header(line):
+            line, self._begun = self._begun + line, ""
+            yield from self._line(number, line)
+
+    def _before(self, number: int, line: str) -> Iterator[Line]:
+        """Look for the header; then yield the rows that came before it."""
+        begun, rest = spilled(line)
+        if not self._is_header(rest):
+            self._early.append((number, line[:_LONGEST_EARLY]))
+            return
+        self._begun = begun
+        assert self.layout
+        if self.layout.strict:
+            for early, text in self._early:
+                if self.layout.cells(text):
+                    yield from self._line(early, text)
+        self._early.clear()
+
+    def _line(self, number: int, line: str) -> Iterator[Line]:
         cells = self.layout.cells(line) if self.layout else None
-        if self.layout is None or cells is None:
-            self._other(number, text)
+        if cells is None:
+            self._other(number, line.strip())
             return
         try:
             row = self._row(cells)
@@ -109,7 +140,7 @@ class Table:
 
     def _other(self, number: int, text: str) -> None:
         # Before the header and behind the rows tools say what they do.
-        if self.layout and not text.startswith(("Tracing ", "Detaching", "WARNING: ")):
+        if not text.startswith(("Tracing ", "Detaching", "WARNING: ")):
             self.reading.skipped.add(number, "does not fit the header")
 
     def _is_header(self, line: str) -> bool:
