@@ -1,4 +1,4 @@
-"""What tools print of a process that the test started, imported: the same totals in the database.
+"""The output of tools about a process that the test started, imported: the same totals are stored.
 
 All tools run at the same time, once, each with a filter of the process.
 """
