@@ -13,6 +13,7 @@ from kscope.readers.reading.base import Head
 from tests.commands import command
 from tests.profiles.made import Making, cpu
 from tests.query import tool_outputs as outputs
+from tests.query.pprof_program import pprof
 from tests.serving import ROOT, Serving, serving
 
 if TYPE_CHECKING:
@@ -418,6 +419,13 @@ def test_rows_that_a_script_prints(imported: Import) -> None:
     assert [(row["pid"], row["path"]) for row in rows] == [(10, "ls"), (12, "x")]
     assert rows[1]["time"] - rows[0]["time"] == 1_500_000
     assert said == ""
+    imported.done("execsnoop", outputs.JSON_TABLE)
+    rows = [row for row in imported.rows("execsnoop") if row["pid"] in (13967, 13968)]
+    assert [(row["process"], row["arguments"]) for row in rows] == [
+        ("bash x", "ls -l a"),
+        ("sh", "x"),
+    ]
+    assert rows[1]["time"] - rows[0]["time"] == 2_000_000
 
 
 def test_a_speedscope_file(imported: Import) -> None:
@@ -496,12 +504,25 @@ def test_a_profile_of_several_sample_types(imported: Import) -> None:
     made.types(("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_space", "bytes"))
     made.message.default_sample_type = made.text("inuse_space")
     made.sample([made.location("main")], 2, 2048, 1024)
-    (imported.folder / "mine").joinpath("heap.yaml")
     said = imported.done("profile", made.content, "--value", "samples")
     assert imported.folded("profile", "samples") == ["[unknown];main 2"]
     refused = imported.run("profile", made.content, "--event", "wall").stderr
     assert "has no sample type 'wall'; it has alloc_objects/count, alloc_space/bytes" in refused
     assert "inuse" not in said
+
+
+def test_a_profile_that_pprof_wrote(imported: Import, tmp_path: Path) -> None:
+    """`pprof -proto` reads our export and writes another one with the same totals."""
+    imported.done("offcputime", "app;main;read 300\nother;x 7\n")
+    path = "/api/v1/flamegraph/offcputime"
+    content = imported.server.get(path, **SPAN, hostname=imported.host, format="pprof").content
+    ours, theirs = tmp_path / "ours.pb.gz", tmp_path / "theirs.pb.gz"
+    ours.write_bytes(content)
+    pprof(ours, "-proto", "-output", str(theirs))
+    imported.host += " back"
+    imported.done("offcputime", theirs.read_bytes(), "--set", "pid=1")
+    back = {"from": "2026-11-23", "to": "2026-11-25"}
+    assert imported.folded("offcputime", **back) == ["app;main;read 300", "other;x 7"]
 
 
 @pytest.mark.parametrize("form", ["pprof", "speedscope"])

@@ -358,6 +358,18 @@ JSON_ROWS = """\
 
 {"type": "map", "data": {"@n": 2}}
 """
+# As killsnoop.bt and execsnoop.bt print: times and arguments of join() are parts of a row.
+JSON_TABLE = """\
+{"type": "attached_probes", "data": {"probes": 2}}
+{"type": "printf", "data": "Tracing... Hit Ctrl-C to end.\\n"}
+{"type": "printf", "data": "TIME      PID    COMM             ARGS\\n"}
+{"type": "time", "data": "12:58:11  "}
+{"type": "printf", "data": "13967 bash x           "}
+{"type": "join", "data": "ls -l a"}
+{"type": "time", "data": "12:58:13  "}
+{"type": "printf", "data": "13968 sh               x\\n"}
+{"type": "map", "data": {"@n": 2}}
+"""
 FOLDED = "work;main;read 3\nidle 4\n"
 NDJSON = '{"time": "2026-11-23T12:00:00Z", "hostname": "a", "process": "b", "pid": 1}\n'
 PERF = """\
@@ -409,7 +421,7 @@ BY_FORMAT = {
         OFFWAKETIME,
     ),
     "bpftrace": (MAP_STACKS, MAP_HISTOGRAM, MAP_STATS, MAP_INTERVALS, PRINTED_TABLE),
-    "bpftrace-json": (JSON_STACKS, JSON_HISTOGRAM, JSON_STATS, JSON_ROWS),
+    "bpftrace-json": (JSON_STACKS, JSON_HISTOGRAM, JSON_STATS, JSON_ROWS, JSON_TABLE),
     "speedscope": (SPEEDSCOPE,),
     "folded": (FOLDED,),
     "ndjson": (NDJSON,),

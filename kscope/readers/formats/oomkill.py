@@ -51,7 +51,7 @@ FORMATS = (
         matches=_matches,
         read=_read,
         survey=_survey,
-        rank=35,
+        rank=15,
         live=True,
     ),
 )

@@ -9,6 +9,11 @@ _NIGHT = _DAY / 2
 _TIME = re.compile(r"\[?(\d\d):(\d\d):(\d\d(?:\.\d{1,9})?)\]?", re.ASCII)
 
 
+def is_time(text: str) -> bool:
+    """Return whether a text is only a time of day, as `13:02:46` or `[13:02:46]`."""
+    return _TIME.fullmatch(text.strip()) is not None
+
+
 @dataclass(slots=True)
 class Clock:
     """The time of the line that was read last.

@@ -18,9 +18,11 @@ _LONGEST = 10_000
 # Words of a header that stands behind the beginning of a row.
 _LEAST_AFTER = 3
 _TOKEN = re.compile(r"\S+(?: \(\w+\))?")
-_UPPER = re.compile(r"[A-Z][A-Z0-9_/:%>.+-]*(?:_[a-z]+)?(?: ?\([A-Za-z]+\))?|-", re.ASCII)
+_UPPER = re.compile(r"[A-Z][A-Z0-9_/:%>.+-]*(?:_[a-z]+|[mun]?s)?(?: ?\([A-Za-z]+\))?|-", re.ASCII)
 _PARTS = re.compile(
-    r"(?P<stem>.+?)(?:_?(?P<blank> ?)\((?P<unit>\w+)\)|_(?P<suffix>[A-Za-z]+))?", re.ASCII
+    r"(?P<stem>.+?)(?:_?(?P<blank> ?)\((?P<unit>\w+)\)|_(?P<suffix>[A-Za-z]+)"
+    r"|(?<=[A-Z])(?P<joined>[mun]?s))?",
+    re.ASCII,
 )
 _TIME = re.compile(r"TIME(?:-\w+)?")
 _BARE_UNITS = frozenset({"MS", "US", "NS"})
@@ -110,7 +112,7 @@ def _head(text: str, place: int) -> Head:
     parts = _PARTS.fullmatch(text)
     assert parts
     stem, unit = parts["stem"], parts["unit"] or ""
-    suffix = parts["suffix"] or ""
+    suffix = parts["suffix"] or parts["joined"] or ""
     if suffix and unit_of(suffix).quantity is not Quantity.OTHER and suffix.lower() != "count":
         unit = suffix
     elif suffix:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from kscope.readers.reading.base import Skipped
+from kscope.readers.tools.clock import is_time
 from kscope.readers.tools.maps import (
     LONGEST_TEXT,
     Entry,
@@ -24,7 +25,7 @@ _JSON = msgspec.json.Decoder()
 _STATS = {"count", "average", "total"}
 _MAPS = frozenset({"map", "hist", "stats"})
 # Printed with print(), or before and behind the maps.
-_SILENT = frozenset({"attached_probes", "lost_events", "value", "helper_error", "join", "syscall"})
+_SILENT = frozenset({"attached_probes", "lost_events", "value", "helper_error", "syscall"})
 
 
 @dataclass(slots=True)
@@ -41,12 +42,16 @@ class JsonLines:
             return
         kind, data = self._decoded(number, line)
         if kind in _MAPS and isinstance(data, dict):
+            self._piece = "" if is_time(self._piece) else self._piece
             for name, value in data.items():
                 yield from _entries(number, kind, name, value)
         elif kind == "printf" and isinstance(data, str):
             yield from self._printed(number, data)
+        elif kind == "join" and isinstance(data, str):
+            yield from self._printed(number, f"{data}\n")
         elif kind == "time" and isinstance(data, str):
             yield Moment(data)
+            yield from self._printed(number, data)
         elif kind and kind not in _SILENT:
             self.skipped.add(number, "is of a type that is not known")
 

@@ -1,5 +1,6 @@
 """One pass over what bpftrace printed: its maps, and the rows that its script printed."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,6 +19,8 @@ _JSON = msgspec.json.Decoder()
 # Words of a survey: the script printed rows; a map was cleared between two printings.
 _ROWS, _SURVEYED, _CLEARED = "rows", "surveyed", "cleared "
 _MOST_MAPS = 1000
+# A script may print a time before each row.
+_OBJECT = re.compile(r"\s*(?:\d\d:\d\d:\d\d\s+)?(\{.*)", re.DOTALL)
 _MOST_REASONS = 20
 
 
@@ -104,10 +107,10 @@ class MapReading:
             yield line
 
     def _printed(self, item: Printed) -> Iterator[Line]:
-        if item.text.lstrip().startswith("{"):
-            row = _object(item)
+        found = _OBJECT.match(item.text)
+        if found:
             self.objects += 1
-            yield Line(item.number, row, self.clock.at)
+            yield Line(item.number, _object(item.number, found[1]), self.clock.at)
         else:
             yield from self.table.read(item.number, item.text)
 
@@ -164,10 +167,10 @@ class MapReading:
             )
 
 
-def _object(item: Printed) -> dict[str, object]:
+def _object(number: int, text: str) -> dict[str, object]:
     try:
-        row = _JSON.decode(item.text)
+        row = _JSON.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ReadError(item.number, f"prints a text that is not JSON: {error}") from None
+        raise ReadError(number, f"prints a text that is not JSON: {error}") from None
     assert isinstance(row, dict)
     return row
