@@ -994,6 +994,134 @@ class Memory(PayloadStore[Payload]):
         return replace(payload, number=next(self._numbers))
 
 
+# kscope.client.values
+# A script's values become JSON values: also bytes, ctypes, numpy and datetime.
+
+_LARGEST = 2**63
+_NO_ARRAY = (str, int, float, bytes, bytearray, memoryview)
+_PLAIN_TEXT = (ipaddress.IPv4Address, ipaddress.IPv6Address)
+
+
+def plain(value: Any) -> Any:
+    """Return None, a bool, an int, a float, a text, or a list of these. Raises ValueError."""
+    kind = type(value)
+    # Nearly all values are of these, and need no other look.
+    if kind is str:
+        return value.replace("\0", "")
+    if kind is int and -_LARGEST <= value < _LARGEST:
+        return value
+    if isinstance(value, ctypes.Array):
+        value = getattr(value, "value", list(value))  # an array of characters has one value
+    elif not isinstance(value, _NO_ARRAY) and callable(getattr(value, "tolist", None)):
+        value = value.tolist()  # numpy: an array, or a single value
+    return [_single(each) for each in value] if isinstance(value, (list, tuple)) else _single(value)
+
+
+def time_of(value: Any) -> str:
+    """Return a row's time as ISO 8601: from seconds since 1970, a datetime or a text.
+
+    A datetime without an offset is local time, as `datetime.now()` returns it.
+    """
+    value = plain(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{one_line(repr(value), 60)} is not a time: {_TIMES}")  # noqa: TRY004
+    try:
+        return timestamp(value)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(f"{value} is not a number of seconds since 1970: {_TIMES}") from None
+
+
+_TIMES = "pass seconds such as time.time(), a datetime, or text such as 2026-11-28T12:00:00Z"
+
+
+def _single(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    # _SimpleCData is the base of all ctypes numbers.
+    if isinstance(value, (enum.Enum, ctypes._SimpleCData)):  # noqa: SLF001
+        return _single(value.value)
+    if (text := _text(value)) is not None:
+        return text.replace("\0", "")
+    return _number(value)
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).decode("utf-8", "replace")
+    if isinstance(value, datetime):
+        # Without an offset, astimezone() assumes local time.
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, os.PathLike):
+        path = os.fspath(value)
+        return path if isinstance(path, str) else path.decode("utf-8", "replace")
+    return str(value) if isinstance(value, _PLAIN_TEXT) else None
+
+
+def _number(value: Any) -> int | float:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        return _real(value)
+    if not -_LARGEST <= number < _LARGEST:
+        raise ValueError("a whole number of more than 64 bits; pass it as text, or divide it")
+    return number
+
+
+def _real(value: Any) -> float:
+    if not hasattr(type(value), "__float__"):
+        raise ValueError(
+            f"{one_line(repr(value), 60)} has no form in JSON; pass a number, a text, bytes, a "
+            "datetime, or a list of numbers"
+        )
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} has no form in JSON; leave the column out")
+    return number
+
+
+# kscope.client.rows
+# A script's row, with JSON values.
+
+_TABLE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_ENVELOPE = frozenset({"hostname", "time", "stacks"})
+_VALUE_BYTES = 16
+
+
+def row_of(table: str, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row with JSON values. KscopeError names the column, and shows the row."""
+    if not isinstance(table, str) or not _TABLE.fullmatch(table) or table in _ENVELOPE:
+        raise KscopeError(f"'{one_line(str(table), 60)}' is not the name of a table")
+    row = {}
+    for name, value in columns.items():
+        try:
+            row[name] = time_of(value) if name == "time" and value is not None else plain(value)
+        except Exception as error:  # noqa: BLE001 - a value's own methods may raise anything
+            raise KscopeError(
+                f"{table}: column {name}: {error} (in the row {_repr(columns)})"
+            ) from None
+    if row.get("time") is None:
+        row["time"] = timestamp(time.time())
+    return row
+
+
+def _repr(columns: Mapping[str, Any]) -> str:
+    """Return the row as text, or its columns if a value has no text."""
+    try:
+        return one_line(repr(columns))
+    except Exception:  # noqa: BLE001 - as above; a huge int has no text either
+        return f"with the columns {one_line(', '.join(columns))}"
+
+
+def size_of(row: Mapping[str, Any]) -> int:
+    """Return the approximate size of the row in bytes."""
+    long = [len(value) for value in row.values() if isinstance(value, (str, list))]
+    return sum(long) + _VALUE_BYTES * len(row)
+
+
 # kscope.client.retry
 # The pauses between attempts, and the tables that a server does not know yet.
 
@@ -1076,7 +1204,8 @@ class Sender:
 
     `is_optional` is asked about each payload that the server refuses or does not know: whether to
     leave it out.
-    `trouble` is the last reason for which rows were not stored; empty after a success.
+    `trouble` is the last reason for which rows were not stored; empty after a success. `stored`
+    counts the rows that were.
     """
 
     def __init__(
@@ -1102,6 +1231,7 @@ class Sender:
         self._not_before = 0.0
         self._complained = ""
         self.trouble = ""
+        self.stored = 0
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
     def start(self) -> None:
@@ -1192,6 +1322,7 @@ class Sender:
         waits = answer.outcome is Outcome.UNKNOWN and not self._last_chance
         if answer.stored:
             self._holds.known(payload.table)
+            self.stored += payload.rows
             self.store.done(entry)
         elif self._is_optional(payload, answer):
             self.store.done(entry)
@@ -1502,99 +1633,15 @@ def try_lock(folder: Path) -> int | None:
     return held
 
 
-# kscope.client.values
-# A script's values become JSON values: also bytes, ctypes, numpy and datetime.
-
-_LARGEST = 2**63
-_NO_ARRAY = (str, int, float, bytes, bytearray, memoryview)
-_PLAIN_TEXT = (ipaddress.IPv4Address, ipaddress.IPv6Address)
-
-
-def plain(value: Any) -> Any:
-    """Return None, a bool, an int, a float, a text, or a list of these. Raises ValueError."""
-    if isinstance(value, ctypes.Array):
-        value = getattr(value, "value", list(value))  # an array of characters has one value
-    elif not isinstance(value, _NO_ARRAY) and callable(getattr(value, "tolist", None)):
-        value = value.tolist()  # numpy: an array, or a single value
-    return [_single(each) for each in value] if isinstance(value, (list, tuple)) else _single(value)
-
-
-def time_of(value: Any) -> str:
-    """Return a row's time as ISO 8601: from seconds since 1970, a datetime or a text.
-
-    A datetime without an offset is local time, as `datetime.now()` returns it.
-    """
-    value = plain(value)
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{one_line(repr(value), 60)} is not a time: {_TIMES}")  # noqa: TRY004
-    try:
-        return timestamp(value)
-    except (ValueError, OverflowError, OSError):
-        raise ValueError(f"{value} is not a number of seconds since 1970: {_TIMES}") from None
-
-
-_TIMES = "pass seconds such as time.time(), a datetime, or text such as 2026-11-28T12:00:00Z"
-
-
-def _single(value: Any) -> Any:
-    if value is None or isinstance(value, bool):
-        return value
-    # _SimpleCData is the base of all ctypes numbers.
-    if isinstance(value, (enum.Enum, ctypes._SimpleCData)):  # noqa: SLF001
-        return _single(value.value)
-    if (text := _text(value)) is not None:
-        return text.replace("\0", "")
-    return _number(value)
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).decode("utf-8", "replace")
-    if isinstance(value, datetime):
-        # Without an offset, astimezone() assumes local time.
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, os.PathLike):
-        path = os.fspath(value)
-        return path if isinstance(path, str) else path.decode("utf-8", "replace")
-    return str(value) if isinstance(value, _PLAIN_TEXT) else None
-
-
-def _number(value: Any) -> int | float:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        return _real(value)
-    if not -_LARGEST <= number < _LARGEST:
-        raise ValueError("a whole number of more than 64 bits; pass it as text, or divide it")
-    return number
-
-
-def _real(value: Any) -> float:
-    if not hasattr(type(value), "__float__"):
-        raise ValueError(
-            f"{one_line(repr(value), 60)} has no form in JSON; pass a number, a text, bytes, a "
-            "datetime, or a list of numbers"
-        )
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{number} has no form in JSON; leave the column out")
-    return number
-
-
 # kscope.client.logger
 # `Logger`: rows from a script, collected and sent together.
 
-_TABLE = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_ENVELOPE = frozenset({"hostname", "time", "stacks"})
 # A request's rows before compression, well below what a server takes.
 _BATCH_BYTES = 4_000_000
-_VALUE_BYTES = 16
 _SPOOL_BYTES = 256 * 1024 * 1024
 _SPOOL_AGE = 7 * 86400.0
+# The share of the spool at which a sender that can wait should do so.
+_FULL = 0.9
 _LONGEST_PAUSE = 30.0
 _HASTY_PAUSE = 0.25
 _SHOWN_REFUSALS = 3
@@ -1602,10 +1649,25 @@ _SHOWN_REFUSALS = 3
 
 @dataclass(slots=True)
 class _Open:
-    """Rows of one table that are not sealed yet."""
+    """Rows of one table and host that are not sealed yet."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers of rows.
+
+    The server has `stored` rows, which include those that the spool had before; `refused` ones
+    were refused by it, or were too old for the spool or too many; `waiting` ones are in memory,
+    `kept` ones in the spool.
+    """
+
+    stored: int
+    refused: int
+    waiting: int
+    kept: int
 
 
 class Logger:
@@ -1633,6 +1695,8 @@ class Logger:
         most: int = 100_000,
         most_bytes: int = 64 * 1024 * 1024,
         spool: str | Path | None = None,
+        spool_bytes: int = _SPOOL_BYTES,
+        spool_age: float = _SPOOL_AGE,
         close_within: float = 2.0,
     ) -> None:
         self._hostname = hostname or socket.gethostname()
@@ -1641,10 +1705,12 @@ class Logger:
         self._most = most
         self._most_bytes = most_bytes
         self._close_within = close_within
-        self._open: dict[str, _Open] = {}
-        self._open_rows = 0
+        self._spool_bytes = spool_bytes
+        self._spool_age = spool_age
+        self._open: dict[tuple[str, str], _Open] = {}
+        self._open_rows = self._open_size = 0
         self._refusals: list[str] = []
-        self._refused = 0
+        self._refused = self._all_refused = 0
         self._noting = threading.Lock()
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -1666,18 +1732,52 @@ class Logger:
     def __call__(self, table: str, /, **columns: Any) -> None:
         """Log one row of category `table`. Its time is now, unless a `time` is given: seconds
         since 1970, a datetime (local time without an offset), or ISO 8601 text (UTC without one).
+        A `hostname` replaces the Logger's own for this row.
         """
-        row = _row(table, columns)
+        row = row_of(table, columns)
+        host = str(row.pop("hostname", None) or self._hostname)
         with self._lock:
             if self._closed.is_set():
                 raise KscopeError("this Logger is closed")
             self._check_room()
-            opened = self._open.setdefault(table, _Open())
+            opened = self._open.setdefault((table, host), _Open())
+            size = size_of(row)
             opened.rows.append(row)
-            opened.size += _size(row)
+            opened.size += size
+            self._open_size += size
             self._open_rows += 1
             if len(opened.rows) >= self._size or opened.size >= _BATCH_BYTES:
-                self._seal(table)
+                self._seal(table, host)
+
+    @property
+    def counts(self) -> Counts:
+        """Return how many rows are where."""
+        with self._lock:
+            waiting = self._open_rows + self._memory.rows
+        stored = sum(sender.stored for sender in self._senders)
+        return Counts(stored, self._all_refused, waiting, self._spool.rows if self._spool else 0)
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether the next rows would be refused by the call, or push others out of the
+        spool.
+        """
+        if self._spool and not self._memory.rows:
+            return self._spool.size + self._open_size >= _FULL * self._spool_bytes
+        return self._overfull()
+
+    def settle(self, quiet: float) -> None:
+        """Send all rows so far. Return once they are stored, or after `quiet` seconds without
+        progress.
+        """
+        self._seal_all()
+        for sender in self._senders:
+            sender.hurry(_HASTY_PAUSE)
+        before, end = -1, 0.0
+        while (left := self._waiting()) and (left != before or time.monotonic() < end):
+            if left != before:
+                before, end = left, time.monotonic() + quiet
+            time.sleep(0.01)
 
     def flush(self, timeout: float = 30.0) -> None:
         """Return when all rows so far are stored. KscopeError if that takes more than `timeout`
@@ -1722,7 +1822,7 @@ class Logger:
 
     def _opened(self, folder: str | Path) -> Spool:
         mine, self._claim = claim(Path(folder), self._url)
-        spool = Spool(mine, max_bytes=_SPOOL_BYTES, max_age=_SPOOL_AGE, lost=self._lost)
+        spool = Spool(mine, max_bytes=self._spool_bytes, max_age=self._spool_age, lost=self._lost)
         for other in abandoned(mine.parent):
             spool.adopt(other)
         return spool
@@ -1731,12 +1831,16 @@ class Logger:
         """Raise KscopeError if too many rows wait."""
         if self._spool and not self._memory.rows:
             return
-        waiting = self._open_rows + self._memory.rows
-        if waiting >= self._most or self._memory.size >= self._most_bytes:
+        if self._overfull():
+            waiting = self._open_rows + self._memory.rows
             trouble = self._trouble() or self._url
             raise KscopeError(
                 f"{waiting} rows wait to be sent, so this one is not taken: {trouble}"
             )
+
+    def _overfull(self) -> bool:
+        waiting = self._open_rows + self._memory.rows
+        return waiting >= self._most or self._memory.size >= self._most_bytes
 
     def _waiting(self) -> int:
         """Return the number of rows that are sealed, and that the server does not have."""
@@ -1745,10 +1849,10 @@ class Logger:
     def _trouble(self) -> str:
         return next((each.trouble for each in self._senders if each.trouble), "")
 
-    def _seal(self, table: str) -> None:
-        """Pass a table's rows on to be sent. The caller holds the lock."""
-        opened = self._open.pop(table)
-        body = {"hostname": self._hostname, "time": timestamp(time.time()), table: opened.rows}
+    def _seal(self, table: str, host: str) -> None:
+        """Pass rows on to be sent. The caller holds the lock."""
+        opened = self._open.pop((table, host))
+        body = {"hostname": host, "time": timestamp(time.time()), table: opened.rows}
         payload = Payload.of(table, body)
         if self._spool is None or not self._spool.put(payload):
             self._memory.put(payload)
@@ -1758,11 +1862,12 @@ class Logger:
         for sender in self._senders:
             sender.wake()
         self._open_rows -= len(opened.rows)
+        self._open_size -= opened.size
 
     def _seal_all(self) -> None:
         with self._lock:
-            for table in list(self._open):
-                self._seal(table)
+            for table, host in list(self._open):
+                self._seal(table, host)
 
     def _run(self) -> None:
         while not self._closed.wait(self._interval):
@@ -1793,6 +1898,7 @@ class Logger:
     def _note(self, rows: int, message: str) -> None:
         with self._noting:
             self._refused += rows
+            self._all_refused += rows
             if len(self._refusals) < _SHOWN_REFUSALS:
                 self._refusals.append(message)
 
@@ -1813,39 +1919,6 @@ class Logger:
                 self.close()
             except KscopeError as error:
                 log.error("%s", error)  # noqa: TRY400 - a sentence, not a traceback
-
-
-def _row(table: str, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the row with JSON values. KscopeError names the column, and shows the row."""
-    if not isinstance(table, str) or not _TABLE.fullmatch(table) or table in _ENVELOPE:
-        raise KscopeError(f"'{one_line(str(table), 60)}' is not the name of a table")
-    row = {}
-    for name, value in columns.items():
-        try:
-            row[name] = time_of(value) if name == "time" and value is not None else plain(value)
-        except Exception as error:  # noqa: BLE001 - a value's own methods may raise anything
-            raise KscopeError(
-                f"{table}: column {name}: {error} (in the row {_repr(columns)})"
-            ) from None
-    if row.get("time") is None:
-        row["time"] = timestamp(time.time())
-    return row
-
-
-def _repr(columns: Mapping[str, Any]) -> str:
-    """Return the row as text, or its columns if a value has no text."""
-    try:
-        return one_line(repr(columns))
-    except Exception:  # noqa: BLE001 - as above; a huge int has no text either
-        return f"with the columns {one_line(', '.join(columns))}"
-
-
-def _size(row: Mapping[str, Any]) -> int:
-    """Return the approximate size of the row in bytes."""
-    return sum(
-        len(value) + _VALUE_BYTES if isinstance(value, (str, list)) else _VALUE_BYTES
-        for value in row.values()
-    )
 
 
 __all__ = ["KscopeError", "Logger", "address", "histogram", "histograms", "kernel_time", "stack"]

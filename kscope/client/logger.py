@@ -4,11 +4,9 @@ import atexit
 import json
 import logging
 import os
-import re
 import socket
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,21 +17,20 @@ from kscope.client.encoding import decode, timestamp
 from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload, Spooled
 from kscope.client.payload_store import Memory
+from kscope.client.rows import row_of, size_of
 from kscope.client.sender import Sender
 from kscope.client.spool import Fate, Spool
 from kscope.client.spool_lock import abandoned, claim
-from kscope.client.values import plain, time_of
 from kscope.errors import KscopeError
 
 log = logging.getLogger(__name__)
 
-_TABLE = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_ENVELOPE = frozenset({"hostname", "time", "stacks"})
 # A request's rows before compression, well below what a server takes.
 _BATCH_BYTES = 4_000_000
-_VALUE_BYTES = 16
 _SPOOL_BYTES = 256 * 1024 * 1024
 _SPOOL_AGE = 7 * 86400.0
+# The share of the spool at which a sender that can wait should do so.
+_FULL = 0.9
 _LONGEST_PAUSE = 30.0
 _HASTY_PAUSE = 0.25
 _SHOWN_REFUSALS = 3
@@ -41,10 +38,25 @@ _SHOWN_REFUSALS = 3
 
 @dataclass(slots=True)
 class _Open:
-    """Rows of one table that are not sealed yet."""
+    """Rows of one table and host that are not sealed yet."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers of rows.
+
+    The server has `stored` rows, which include those that the spool had before; `refused` ones
+    were refused by it, or were too old for the spool or too many; `waiting` ones are in memory,
+    `kept` ones in the spool.
+    """
+
+    stored: int
+    refused: int
+    waiting: int
+    kept: int
 
 
 class Logger:
@@ -72,6 +84,8 @@ class Logger:
         most: int = 100_000,
         most_bytes: int = 64 * 1024 * 1024,
         spool: str | Path | None = None,
+        spool_bytes: int = _SPOOL_BYTES,
+        spool_age: float = _SPOOL_AGE,
         close_within: float = 2.0,
     ) -> None:
         self._hostname = hostname or socket.gethostname()
@@ -80,10 +94,12 @@ class Logger:
         self._most = most
         self._most_bytes = most_bytes
         self._close_within = close_within
-        self._open: dict[str, _Open] = {}
-        self._open_rows = 0
+        self._spool_bytes = spool_bytes
+        self._spool_age = spool_age
+        self._open: dict[tuple[str, str], _Open] = {}
+        self._open_rows = self._open_size = 0
         self._refusals: list[str] = []
-        self._refused = 0
+        self._refused = self._all_refused = 0
         self._noting = threading.Lock()
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -105,18 +121,52 @@ class Logger:
     def __call__(self, table: str, /, **columns: Any) -> None:
         """Log one row of category `table`. Its time is now, unless a `time` is given: seconds
         since 1970, a datetime (local time without an offset), or ISO 8601 text (UTC without one).
+        A `hostname` replaces the Logger's own for this row.
         """
-        row = _row(table, columns)
+        row = row_of(table, columns)
+        host = str(row.pop("hostname", None) or self._hostname)
         with self._lock:
             if self._closed.is_set():
                 raise KscopeError("this Logger is closed")
             self._check_room()
-            opened = self._open.setdefault(table, _Open())
+            opened = self._open.setdefault((table, host), _Open())
+            size = size_of(row)
             opened.rows.append(row)
-            opened.size += _size(row)
+            opened.size += size
+            self._open_size += size
             self._open_rows += 1
             if len(opened.rows) >= self._size or opened.size >= _BATCH_BYTES:
-                self._seal(table)
+                self._seal(table, host)
+
+    @property
+    def counts(self) -> Counts:
+        """Return how many rows are where."""
+        with self._lock:
+            waiting = self._open_rows + self._memory.rows
+        stored = sum(sender.stored for sender in self._senders)
+        return Counts(stored, self._all_refused, waiting, self._spool.rows if self._spool else 0)
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether the next rows would be refused by the call, or push others out of the
+        spool.
+        """
+        if self._spool and not self._memory.rows:
+            return self._spool.size + self._open_size >= _FULL * self._spool_bytes
+        return self._overfull()
+
+    def settle(self, quiet: float) -> None:
+        """Send all rows so far. Return once they are stored, or after `quiet` seconds without
+        progress.
+        """
+        self._seal_all()
+        for sender in self._senders:
+            sender.hurry(_HASTY_PAUSE)
+        before, end = -1, 0.0
+        while (left := self._waiting()) and (left != before or time.monotonic() < end):
+            if left != before:
+                before, end = left, time.monotonic() + quiet
+            time.sleep(0.01)
 
     def flush(self, timeout: float = 30.0) -> None:
         """Return when all rows so far are stored. KscopeError if that takes more than `timeout`
@@ -161,7 +211,7 @@ class Logger:
 
     def _opened(self, folder: str | Path) -> Spool:
         mine, self._claim = claim(Path(folder), self._url)
-        spool = Spool(mine, max_bytes=_SPOOL_BYTES, max_age=_SPOOL_AGE, lost=self._lost)
+        spool = Spool(mine, max_bytes=self._spool_bytes, max_age=self._spool_age, lost=self._lost)
         for other in abandoned(mine.parent):
             spool.adopt(other)
         return spool
@@ -170,12 +220,16 @@ class Logger:
         """Raise KscopeError if too many rows wait."""
         if self._spool and not self._memory.rows:
             return
-        waiting = self._open_rows + self._memory.rows
-        if waiting >= self._most or self._memory.size >= self._most_bytes:
+        if self._overfull():
+            waiting = self._open_rows + self._memory.rows
             trouble = self._trouble() or self._url
             raise KscopeError(
                 f"{waiting} rows wait to be sent, so this one is not taken: {trouble}"
             )
+
+    def _overfull(self) -> bool:
+        waiting = self._open_rows + self._memory.rows
+        return waiting >= self._most or self._memory.size >= self._most_bytes
 
     def _waiting(self) -> int:
         """Return the number of rows that are sealed, and that the server does not have."""
@@ -184,10 +238,10 @@ class Logger:
     def _trouble(self) -> str:
         return next((each.trouble for each in self._senders if each.trouble), "")
 
-    def _seal(self, table: str) -> None:
-        """Pass a table's rows on to be sent. The caller holds the lock."""
-        opened = self._open.pop(table)
-        body = {"hostname": self._hostname, "time": timestamp(time.time()), table: opened.rows}
+    def _seal(self, table: str, host: str) -> None:
+        """Pass rows on to be sent. The caller holds the lock."""
+        opened = self._open.pop((table, host))
+        body = {"hostname": host, "time": timestamp(time.time()), table: opened.rows}
         payload = Payload.of(table, body)
         if self._spool is None or not self._spool.put(payload):
             self._memory.put(payload)
@@ -197,11 +251,12 @@ class Logger:
         for sender in self._senders:
             sender.wake()
         self._open_rows -= len(opened.rows)
+        self._open_size -= opened.size
 
     def _seal_all(self) -> None:
         with self._lock:
-            for table in list(self._open):
-                self._seal(table)
+            for table, host in list(self._open):
+                self._seal(table, host)
 
     def _run(self) -> None:
         while not self._closed.wait(self._interval):
@@ -232,6 +287,7 @@ class Logger:
     def _note(self, rows: int, message: str) -> None:
         with self._noting:
             self._refused += rows
+            self._all_refused += rows
             if len(self._refusals) < _SHOWN_REFUSALS:
                 self._refusals.append(message)
 
@@ -252,36 +308,3 @@ class Logger:
                 self.close()
             except KscopeError as error:
                 log.error("%s", error)  # noqa: TRY400 - a sentence, not a traceback
-
-
-def _row(table: str, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the row with JSON values. KscopeError names the column, and shows the row."""
-    if not isinstance(table, str) or not _TABLE.fullmatch(table) or table in _ENVELOPE:
-        raise KscopeError(f"'{one_line(str(table), 60)}' is not the name of a table")
-    row = {}
-    for name, value in columns.items():
-        try:
-            row[name] = time_of(value) if name == "time" and value is not None else plain(value)
-        except Exception as error:  # noqa: BLE001 - a value's own methods may raise anything
-            raise KscopeError(
-                f"{table}: column {name}: {error} (in the row {_repr(columns)})"
-            ) from None
-    if row.get("time") is None:
-        row["time"] = timestamp(time.time())
-    return row
-
-
-def _repr(columns: Mapping[str, Any]) -> str:
-    """Return the row as text, or its columns if a value has no text."""
-    try:
-        return one_line(repr(columns))
-    except Exception:  # noqa: BLE001 - as above; a huge int has no text either
-        return f"with the columns {one_line(', '.join(columns))}"
-
-
-def _size(row: Mapping[str, Any]) -> int:
-    """Return the approximate size of the row in bytes."""
-    return sum(
-        len(value) + _VALUE_BYTES if isinstance(value, (str, list)) else _VALUE_BYTES
-        for value in row.values()
-    )

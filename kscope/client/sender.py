@@ -34,7 +34,8 @@ class Sender:
 
     `is_optional` is asked about each payload that the server refuses or does not know: whether to
     leave it out.
-    `trouble` is the last reason for which rows were not stored; empty after a success.
+    `trouble` is the last reason for which rows were not stored; empty after a success. `stored`
+    counts the rows that were.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Sender:
         self._not_before = 0.0
         self._complained = ""
         self.trouble = ""
+        self.stored = 0
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
     def start(self) -> None:
@@ -150,6 +152,7 @@ class Sender:
         waits = answer.outcome is Outcome.UNKNOWN and not self._last_chance
         if answer.stored:
             self._holds.known(payload.table)
+            self.stored += payload.rows
             self.store.done(entry)
         elif self._is_optional(payload, answer):
             self.store.done(entry)

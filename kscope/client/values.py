@@ -19,6 +19,12 @@ _PLAIN_TEXT = (ipaddress.IPv4Address, ipaddress.IPv6Address)
 
 def plain(value: Any) -> Any:
     """Return None, a bool, an int, a float, a text, or a list of these. Raises ValueError."""
+    kind = type(value)
+    # Nearly all values are of these, and need no other look.
+    if kind is str:
+        return value.replace("\0", "")
+    if kind is int and -_LARGEST <= value < _LARGEST:
+        return value
     if isinstance(value, ctypes.Array):
         value = getattr(value, "value", list(value))  # an array of characters has one value
     elif not isinstance(value, _NO_ARRAY) and callable(getattr(value, "tolist", None)):
