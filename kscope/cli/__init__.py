@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": "kscope.cli.doctor:doctor",
     "generate": "kscope.cli.generate:generate",
     "import": "kscope.cli.import_:import_",
+    "log": "kscope.cli.log:log",
     "marker": "kscope.cli.marker:marker",
     "mcp": "kscope.cli.mcp:mcp",
     "migrate": "kscope.cli.migrate:migrate",

@@ -1,14 +1,12 @@
 """`kscope import`: send recordings that other programs made."""
 
-import re
 import time
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kscope.cli import options
+from kscope.cli import options, readeroptions
 from kscope.cli.progress import Progress
 from kscope.cli.rows_for import fixed_values, stored_category
 from kscope.client.encoding import timestamp
@@ -21,33 +19,15 @@ from kscope.readers.importer import Importer
 from kscope.readers.reading.base import Options
 from kscope.readers.recording import STDIN, Recording, content_of, opened
 
-_UNITS = ("ns", "us", "ms", "s", "bytes", "count")
-_MOST_HZ = 1_000_000
 
-
-def _factor(_: click.Context, __: click.Parameter, text: str) -> Fraction:
-    """Read a positive number exactly."""
-    if not re.fullmatch(r"\d{1,15}(\.\d{1,15})?", text, re.ASCII) or not Fraction(text):
-        raise click.BadParameter(f"'{text}' is not a positive number such as 1000 or 0.001")
-    return Fraction(text)
-
-
-def _formats_told() -> str:
-    """Return the table of formats, as the help shows it."""
-    width = max(map(len, FORMATS))
-    lines = [f"{name:{width}}  {each.help}" for name, each in FORMATS.items()]
-    examples = [each.example for each in FORMATS.values()]
-    return "\b\nFormats:\n" + "\n".join(lines) + "\n\n\b\n" + "\n".join(examples)
-
-
-@click.command(name="import", epilog=_formats_told())
+@click.command(name="import", epilog=readeroptions.table_of(FORMATS))
 @click.argument("table")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--format", "form", type=click.Choice([*FORMATS]), help="[found by the content]")
 @options.config
 @options.server
 @options.token_file
-@click.option("--hostname", help="Host that the rows belong to. [a row's own, or this host]")
+@readeroptions.hostname
 @click.option(
     "--time",
     "moment",
@@ -55,42 +35,8 @@ def _formats_told() -> str:
     metavar="TIME",
     help="Start of the recording, for rows without a time. [so that it ends at the file's time]",
 )
-@click.option("--value", default="", help="Column for the numbers of the stacks. [the chart's]")
-@click.option("--root", help="Column for the first frame; '' keeps it in the stack. [the chart's]")
-@click.option("--event", default="", help="Event or sample type to read. [the first]")
-@click.option(
-    "--frequency",
-    type=click.FloatRange(0, _MOST_HZ, min_open=True),
-    metavar="HZ",
-    help="Samples a second, for their time. [the recording's own]",
-)
-@click.option(
-    "--unit",
-    type=click.Choice(_UNITS),
-    metavar="UNIT",
-    help=f"Unit of the numbers: {', '.join(_UNITS)}. [the column's]",
-)
-@click.option("--scale", callback=_factor, default="1", help="Factor of the numbers. [1]")
-@click.option(
-    "--keys",
-    default="",
-    metavar="COLUMN,...",
-    help="Columns for the keys of a map, - for none. [found by their kinds]",
-)
-@click.option(
-    "--printed",
-    type=click.Choice(("totals", "increases")),
-    default=None,
-    callback=lambda _, __, word: word or "",
-    help="Meaning of a map that is printed several times. [found by its values]",
-)
-@click.option(
-    "--set",
-    "fixed",
-    multiple=True,
-    metavar="COLUMN=VALUE",
-    help="Value of a column in every row; can be repeated.",
-)
+@readeroptions.of_numbers
+@readeroptions.fixed
 @options.categories
 def import_(  # noqa: PLR0913 - one per option
     *,
@@ -102,7 +48,7 @@ def import_(  # noqa: PLR0913 - one per option
     token_file: Path | None,
     hostname: str | None,
     moment: str,
-    fixed: tuple[str, ...],
+    columns: tuple[str, ...],
     categories: tuple[Path, ...],
     **chosen: Any,
 ) -> None:
@@ -115,7 +61,7 @@ def import_(  # noqa: PLR0913 - one per option
     category = stored_category(table, [*settings.categories, *categories])
     token = read_token(token_file or settings.agent.token_file)
     endpoint = Endpoint(server or settings.agent.server, token)
-    constant = fixed_values(category, fixed)
+    constant = fixed_values(category, columns)
     given = _moment(moment)
     for file in files:
         with content_of(file) as content:
