@@ -1,5 +1,6 @@
 """`kscope import`: send recordings that other programs made."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -63,20 +64,28 @@ def import_(  # noqa: PLR0913 - one per option
     endpoint = Endpoint(server or settings.agent.server, token)
     constant = fixed_values(category, columns)
     given = _moment(moment)
+    if STDIN in files and sys.stdin is not None and sys.stdin.isatty():
+        click.echo("a recording is read from the terminal; Ctrl-D ends it", err=True)
     for file in files:
-        with content_of(file) as content:
-            recording = opened(file, content, category, Options(**chosen), form or "")
-            began = _began(recording) if given is None else given
-            importer = Importer(endpoint, recording, hostname, constant, began, moment)
-            _send(importer, Progress(file, recording.size))
+        progress = Progress(file)
+        try:
+            with content_of(file, progress.read) as content:
+                recording = opened(file, content, category, Options(**chosen), form or "")
+                began = _began(recording) if given is None else given
+                importer = Importer(endpoint, recording, hostname, constant, began, moment)
+                progress.importer = importer
+                for _ in importer.send():
+                    pass
+        finally:
+            progress.end()
+        _tell(importer)
 
 
-def _send(importer: Importer, progress: Progress) -> None:
-    file = importer.recording.file
-    for _ in importer.send():
-        progress.show(importer)
-    progress.end()
-    click.echo(f"{file}: {importer.rows} rows sent, {importer.known} of them stored before")
+def _tell(importer: Importer) -> None:
+    file, skipped = importer.recording.file, importer.reading.skipped.count
+    left_out = f", {skipped} lines skipped" if skipped else ""
+    sent = f"{importer.rows} rows sent, {importer.known} of them stored before"
+    click.echo(f"{file}: {sent}{left_out}")
     for sentence in importer.reading.told():
         click.echo(f"{file}: {sentence}", err=True)
     _warn_of_age(importer.recording.category, file, importer.oldest)

@@ -1,12 +1,12 @@
 """A recording in one of the formats, read as rows."""
 
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 from kscope.declare.model import Category
 from kscope.errors import KscopeError, UsageError
@@ -15,23 +15,42 @@ from kscope.readers.reading.base import Format, Line, Options, ReadError, Readin
 from kscope.readers.reading.content import FileContent
 
 STDIN = "-"
+_CHUNK = 64 * 1024
 
 
 @contextmanager
-def content_of(file: str) -> Iterator[FileContent]:
-    """Yield the content of a file; standard input is copied to a temporary one first."""
-    if file != STDIN:
-        yield FileContent(Path(file), file)
+def content_of(file: str, watch: Callable[[int], object] = lambda _: None) -> Iterator[FileContent]:
+    """Yield the content of a file; a pipe, such as standard input, is copied to a file first.
+
+    `watch` is called with the number of bytes that were read so far, in each pass.
+    """
+    path = Path(file)
+    if file == STDIN and sys.stdin is None:
+        raise KscopeError("standard input is closed")
+    if file != STDIN and not (path.is_fifo() or path.is_char_device()):
+        yield FileContent(path, file, watch)
         return
     with tempfile.NamedTemporaryFile() as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-        copy.flush()
-        yield FileContent(Path(copy.name), file)
+        try:
+            with nullcontext(sys.stdin.buffer) if file == STDIN else path.open("rb") as pipe:
+                _copy(pipe, copy, watch)
+        except OSError as error:
+            raise KscopeError(
+                f"{file}: cannot be copied to {tempfile.gettempdir()}: {error.strerror}"
+            ) from None
+        yield FileContent(Path(copy.name), file, watch)
+
+
+def _copy(pipe: IO[bytes], file: IO[bytes], watch: Callable[[int], object]) -> None:
+    while chunk := pipe.read(_CHUNK):
+        file.write(chunk)
+        watch(file.tell())
+    file.flush()
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file of one format for one category. `size` is in bytes after decompression.
+    """A file of one format for one category.
 
     `identity` is a hash of the content: the same recording has the same one, wherever it lies.
     """
@@ -42,7 +61,6 @@ class Recording:
     category: Category
     options: Options
     identity: str
-    size: int
     survey: Survey = field(default=Survey())
 
     def reading(self) -> Reading:
@@ -74,14 +92,14 @@ def opened(
     """
     form = format_of(file, content.head(), name)
     check_options(form, options)
-    identity, size = content.identity()
+    identity = content.identity()
     survey = Survey()
     if form.survey:
         first = Reading(category, content, options)
         with placed(file):
             survey = form.survey(first)
         survey = replace(survey, notices=tuple(first.notices))
-    return Recording(file, content, form, category, options, identity, size, survey)
+    return Recording(file, content, form, category, options, identity, survey)
 
 
 def check_options(form: Format, options: Options) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import os
+import pty
+import re
+import subprocess
+import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kscope.client.retry import pause_after
 from tests.commands import command
-from tests.serving import ROOT, Serving, serving
+from tests.serving import ROOT, Serving, kscope, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -369,3 +375,46 @@ def test_an_option_that_a_format_does_not_heed_is_refused(server: Serving) -> No
     """NDJSON names its columns and units."""
     said = run(server, "offcputime", "-", "--unit", "ms", code=2, stdin=b'{"elapsed": 1}\n')
     assert "--unit does not fit the format ndjson, which takes none of them" in said
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_terminal_shows_how_far_an_import_is(
+    server: Serving,
+    tmp_path: Path,
+    packed: bool,  # noqa: FBT001
+) -> None:
+    """In percent of the file, in one line that goes away at the end."""
+    file = tmp_path / "long.folded"
+    content = "".join(f"app;main;f{n % 100} {n}\n" for n in range(40_000)).encode()
+    file.write_bytes(gzip.compress(content + b"damaged\n", 1) if packed else content)
+    own, terminal = pty.openpty()
+    given = kscope("import", "offcputime", file, *MOMENT, "--server", server.ingest)
+    done = subprocess.Popen(given, cwd=ROOT, stdout=subprocess.PIPE, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # the end of a terminal is an error
+        while piece := os.read(own, 4096):
+            shown += piece
+    os.close(own)
+    out, _ = done.communicate()
+    text = shown.decode()
+    shares = [int(share) for share in re.findall(r"(\d+) % of [\d.]+ MiB sent, \d+ rows", text)]
+    assert shares
+    assert shares == sorted(shares)
+    assert re.search(r"sent, \d+ rows\r\x1b\[K", text)
+    if packed:
+        assert done.returncode == 1
+        assert "long.folded:40001: must end with a number" in text
+    else:
+        assert b"40000 rows sent, 0 of them stored before" in out
+
+
+def test_a_pipe_with_a_name_is_read_whole(server: Serving, tmp_path: Path) -> None:
+    """As a shell's <(command) is; a second pass would find it empty."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[b"app;a 1\napp;b 2\n"])
+    writer.start()
+    assert "2 rows sent" in run(server, "offcputime", pipe, *MOMENT, "--hostname", "fifo")
+    writer.join()
+    assert folded(server, "offcputime", "fifo") == ["app;a 1", "app;b 2"]

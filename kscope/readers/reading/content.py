@@ -20,6 +20,7 @@ from kscope.readers.reading.base import LONGEST_LINE, Head, Skipped
 _MAGIC = 8
 _HEAD = 64 * 1024
 _CHUNK = 1024 * 1024
+_BUFFER = 128 * 1024
 _BOM = codecs.BOM_UTF8
 
 
@@ -42,10 +43,14 @@ _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, OSError
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """A file at `path`, named `name` in messages. Raises KscopeError for what cannot be read."""
+    """A file at `path`, named `name` in messages. Raises KscopeError for what cannot be read.
+
+    `watch` is called, each time that some of the file was read, with the number of bytes so far.
+    """
 
     path: Path
     name: str
+    watch: Callable[[int], object] = lambda _: None
 
     def lines(self, skipped: Skipped, longest: int = LONGEST_LINE) -> Iterator[tuple[int, str]]:
         """Yield the lines; one that is too long is skipped, and counted."""
@@ -68,19 +73,18 @@ class FileContent:
         text = raw[:_HEAD].removeprefix(_BOM).decode("utf-8", "replace")
         return Head(raw[:_HEAD], text, len(raw) <= _HEAD)
 
-    def identity(self) -> tuple[str, int]:
-        """Return a hash of the bytes, and their number: another compression changes neither."""
-        digest, size = blake2b(digest_size=16), 0
+    def identity(self) -> str:
+        """Return a hash of the bytes, which does not depend on their compression."""
+        digest = blake2b(digest_size=16)
         with self._open() as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
-                size += len(chunk)
-        return digest.hexdigest(), size
+        return digest.hexdigest()
 
     @contextmanager
     def _open(self) -> Iterator[BinaryIO]:
         try:
-            raw = self.path.open("rb")
+            raw = io.BufferedReader(_Watched(self.path, self.watch), _BUFFER)
         except OSError as error:
             raise KscopeError(f"{self.name}: cannot be read: {error.strerror}") from None
         with raw:
@@ -100,6 +104,19 @@ class FileContent:
                 raise KscopeError(f"{self.name}: is cut off: {error}") from None
             except _DAMAGED as error:
                 raise KscopeError(f"{self.name}: is not what {program} wrote: {error}") from None
+
+
+class _Watched(io.FileIO):
+    """A file that tells how far it was read."""
+
+    def __init__(self, path: Path, watch: Callable[[int], object]) -> None:
+        super().__init__(path)
+        self._watch = watch
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        read = super().readinto(buffer)
+        self._watch(self.tell())
+        return read
 
 
 def _read_up_to(file: BinaryIO, limit: int) -> bytes:
