@@ -76,7 +76,9 @@ class LiveSending:
     _unknown: dict[str, Any] = field(default_factory=dict)
     _rows: list[tuple[int, str | None, dict[str, Any]]] = field(default_factory=list)
     _notices: int = 0
+    _passed_on: int = 0
     _silence_said: bool = False
+    _late_said: bool = False
     _full_said: bool = False
     _moment: tuple[float, str] = (0.0, "")
 
@@ -96,6 +98,8 @@ class LiveSending:
 
     def tell_rest(self, live: LiveRows) -> None:
         """Say, at the end, how many lines were left out for which reason."""
+        if live.pipe.taken and not (self._passed_on or self.refused.skipped.count):
+            self.say(f"no row of {self.category.table} was in {live.pipe.taken} lines")
         told = [*live.reading.told()][self._notices :]
         # A single one was said when it came.
         alone = self.skipped.skipped.count == 1
@@ -131,6 +135,13 @@ class LiveSending:
         self._notices = len(live.reading.notices)
         self.skipped.tell()
         self.refused.tell()
+        if live.pipe.late and not self._late_said:
+            self._late_said = True
+            self.say(
+                "the writer keeps its lines back until it has many, so rows come late:"
+                " `stdbuf -oL COMMAND | kscope log` has a line at once, PYTHONUNBUFFERED=1 a"
+                " Python program's"
+            )
         silent = time.monotonic() - live.pipe.last > _SILENT
         if live.unread and silent and not self._silence_said:
             self._silence_said = True
@@ -141,6 +152,7 @@ class LiveSending:
 
     def _pass_on(self) -> None:
         rows, self._rows = self._rows, []
+        self._passed_on += len(rows)
         if not rows:
             return
         if self._schema.columns([row for _, _, row in rows], 0, Faults()) is not None:

@@ -61,6 +61,9 @@ def log(  # noqa: PLR0913 - one per option
     A row has the time at which its line arrived, unless it has its own. Rows are sent every second;
     while the server is away they wait in the spool. Lines that cannot be read are skipped. If rows
     are refused or lost, the exit code is 1.
+
+    Many programs keep lines back while their output is a pipe: put `stdbuf -oL` before their name,
+    or PYTHONUNBUFFERED=1 for those in Python. bpftrace does not.
     """
     if sys.stdin is None:
         raise KscopeError(

@@ -10,7 +10,7 @@ import resource
 import signal
 import subprocess
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -209,20 +209,24 @@ def test_rows_outlive_the_command(server: Serving, tmp_path: Path) -> None:
     assert len(rows(server, "kept")) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_sends_what_is_in_the_pipe(
-    server: Serving, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_signal_sends_what_is_in_the_pipe(server: Serving, tmp_path: Path) -> None:
     """Ctrl-C reaches both programs: the writer's last rows arrive too, and the exit code is 0."""
-    host = f"signal {number}"
-    with logging(tmp_path, server.ingest, "marker", "--hostname", host) as live:
-        live.write(ROW)
-        until(lambda: rows(server, host))
-        live.write(*[ROW] * 100)
-        live.process.send_signal(number)
-        time.sleep(0.5)
-        live.write(ROW)
-        assert "102 rows sent" in live.end()
+    with ExitStack() as stack:
+        running = {}
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            (tmp_path / number.name).mkdir()
+            given = ("marker", "--hostname", number.name)
+            running[number] = stack.enter_context(
+                logging(tmp_path / number.name, server.ingest, *given)
+            )
+        for number, live in running.items():
+            live.write(ROW)
+            until(lambda number=number: rows(server, number.name))
+            live.write(*[ROW] * 100)
+            live.process.send_signal(number)
+        for live in running.values():
+            live.write(ROW)
+            assert "102 rows sent" in live.end()
 
 
 def test_a_pipe_that_stays_open_does_not_hold_up_the_end(server: Serving, tmp_path: Path) -> None:
@@ -243,7 +247,7 @@ def test_two_signals_end_it_at_once(server: Serving, tmp_path: Path) -> None:
         live.write(ROW)
         until(lambda: rows(server, "twice"))
         live.process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
+        time.sleep(0.1)
         live.process.send_signal(signal.SIGINT)
         assert live.process.wait(PATIENCE) == 0
     assert "Traceback" not in live.said
@@ -365,7 +369,21 @@ def test_first_words_of_a_tool_do_not_hide_the_format(server: Serving, tmp_path:
         assert "1 rows sent, 1 lines skipped" in live.end()
 
 
-@pytest.mark.parametrize("stdin", [b"", b"\n\n"])
+def test_a_writer_that_keeps_lines_back_is_said(server: Serving, tmp_path: Path) -> None:
+    """Its rows come late, in blocks, and a user cannot see why."""
+    with logging(tmp_path, server.ingest, "marker", "--hostname", "late") as live:
+        live.write(ROW)
+        until(lambda: rows(server, "late"))
+        time.sleep(1)
+        text = f"{json.dumps(ROW)}\n".encode() * 200
+        assert live.process.stdin
+        live.process.stdin.write(text[:4096])
+        live.process.stdin.flush()
+        until(lambda: "the writer keeps its lines back" in live.said)
+        live.process.stdin.write(text[4096:])
+        assert "201 rows sent" in live.end()
+
+
 def test_a_pipe_without_rows_is_no_error(server: Serving, tmp_path: Path, stdin: bytes) -> None:
     """A script that saw nothing has nothing to send."""
     done = piped(server, tmp_path, "marker", stdin=stdin)

@@ -16,6 +16,9 @@ _CHUNK = 64 * 1024
 _TICK = 0.2
 _MOST_ARRIVALS = 64
 _START = 8
+# A part of a line after a pause, with as many bytes as the buffer of a C or a Python program.
+_BLOCKS = (4096, 8192)
+_PAUSE = 1.0
 
 
 @dataclass(slots=True)
@@ -25,7 +28,8 @@ class Pipe:
     `idle` is called before each wait for more, and some times a second while nothing arrives. One
     line at a time is in memory, and at most one read's lines wait behind it. `start` has the first
     bytes, `last` is when bytes arrived, by the monotonic clock; `taken` counts the lines that were
-    yielded, and `failure` says why reading failed.
+    yielded, and `failure` says why reading failed. `late`: the writer collects its lines in a
+    buffer, as programs do whose output is a pipe.
     """
 
     descriptor: int
@@ -34,6 +38,7 @@ class Pipe:
     last: float = field(default_factory=time.monotonic)
     start: bytes = b""
     taken: int = 0
+    late: bool = False
     failure: str = ""
     _number: int = 0
     _ready: deque[tuple[int, str]] = field(default_factory=deque)
@@ -63,7 +68,10 @@ class Pipe:
         raise KscopeError(f"a pipe is read line by line, not {limit} bytes at once")
 
     def arrived(self, number: int) -> float:
-        """Return when the line arrived, in seconds since 1970. The last reads are known."""
+        """Return when the line arrived, in seconds since 1970. The last reads are known; a number
+        of 0 is that of the last line.
+        """
+        number = number or self._number
         for first, moment in reversed(self._arrivals):
             if first <= number:
                 return moment
@@ -101,7 +109,10 @@ class Pipe:
         except OSError as error:
             self.failure = f"standard input cannot be read: {error.strerror}"
             return b""
-        self.last = time.monotonic()
+        now = time.monotonic()
+        block = len(chunk) in _BLOCKS and not chunk.endswith(b"\n")
+        self.late = self.late or (block and now - self.last > _PAUSE)
+        self.last = now
         return chunk
 
     def _split(self, chunk: bytes, skipped: Skipped) -> None:
