@@ -86,4 +86,4 @@ def table_of(formats: Mapping[str, Format], *, live: bool = False) -> str:
 
 
 def _live_example(form: Format) -> str:
-    return form.example.replace("| kscope import", "| kscope log").removesuffix(" -")
+    return re.sub(r" -(?= |$)", "", form.example.replace("| kscope import", "| kscope log"))

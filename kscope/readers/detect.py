@@ -51,7 +51,8 @@ def format_of_lines(lines: Sequence[str]) -> Format | None:
     Raises UsageError if its recordings cannot be read before their end.
     """
     text = "".join(f"{line}\n" for line in lines)
-    found = _first(Head(text.encode(), text, whole=True))
+    # Without bytes: text does not fit a format of binary recordings.
+    found = _first(Head(b"", text, whole=True))
     if found and not found.live:
         raise UsageError(
             f"the format {found.name} is read as a whole, not line by line: write it into a file, "

@@ -11,8 +11,9 @@ from kscope.readers.reading.base import Format, Line, Options, ReadError, Readin
 from kscope.readers.reading.pipe import Pipe
 from kscope.readers.recording import check_options
 
-# Lines without a format, such as the first words of a tool, before the format counts as unknown.
-_MOST_UNKNOWN = 20
+# Lines and characters without a format, such as the first words of a tool and the frames of a deep
+# stack, before the format counts as unknown.
+_MOST_UNKNOWN, _MOST_CHARACTERS = 300, 64 * 1024
 
 LIVE = {name: each for name, each in FORMATS.items() if each.live}
 
@@ -34,7 +35,9 @@ class LiveRows:
     unread: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.reading = Reading(self.category, self.pipe, self.options, skipped=self.skipped)
+        self.reading = Reading(
+            self.category, self.pipe, self.options, skipped=self.skipped, live=True
+        )
 
     def rows(self) -> Iterator[Line]:
         """Yield each row when its line arrives; lines that have none are skipped and counted.
@@ -60,17 +63,17 @@ class LiveRows:
 
     def _found(self) -> Format | None:
         """Read until the lines have a format, and put them back. Return None if there are none."""
+        size = 0
         for number, text in self.pipe.lines(self.skipped):
             if not text.strip():
                 continue
             if not self.unread:
                 refuse_binary(self.pipe.start)
             self.unread.append((number, text))
-            for start in {0, len(self.unread) - 1}:
-                if form := format_of_lines([line for _, line in self.unread[start:]]):
-                    self._begin(start)
-                    return form
-            if len(self.unread) >= _MOST_UNKNOWN:
+            if form := self._begun():
+                return form
+            size += len(text)
+            if len(self.unread) >= _MOST_UNKNOWN or size > _MOST_CHARACTERS:
                 break
         if self.unread:
             raise UsageError(
@@ -79,8 +82,19 @@ class LiveRows:
             )
         return None
 
+    def _begun(self) -> Format | None:
+        """Return the format of the last line, or of the last two, and let them be read: with the
+        lines before them, if those belong to it.
+        """
+        texts = [line for _, line in self.unread]
+        for last in (1, 2):
+            form = format_of_lines(texts[-last:])
+            if form:
+                self._begin(0 if format_of_lines(texts) is form else len(texts) - last)
+                return form
+        return None
+
     def _begin(self, start: int) -> None:
-        """Leave out the lines before `start`, and let the others be read."""
         for number, _ in self.unread[:start]:
             self.skipped.add(number, "before the first one in a format that is known")
         self.pipe.put_back(self.unread[start:])

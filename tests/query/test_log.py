@@ -7,23 +7,50 @@ import json
 import os
 import pty
 import resource
+import shlex
 import signal
 import subprocess
+import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zstandard
 
+from tests import needs
 from tests.commands import Ran, command
 from tests.serving import ROOT, Serving, free_port, kscope, serving, start, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 PATIENCE = 60.0
+MAP = """
+table: logmap
+prettyname: Written
+columns:
+  - {name: process, type: string, prettyname: Process}
+  - {name: written, type: bytes, prettyname: Written}
+"""
+WRITER = """
+import os, time
+null = os.open("/dev/null", os.O_WRONLY)
+while True:
+    os.write(null, b"x" * 100)
+    time.sleep(0.1)
+"""
+PRINTS = """
+tracepoint:syscalls:sys_enter_write /pid == PID/ {
+  printf("{\\"process\\": \\"%s\\", \\"written\\": %d}\\n", comm, args->count);
+}
+"""
+SUMS = """
+tracepoint:syscalls:sys_enter_write /pid == PID/ { @[comm] = sum(args->count); }
+interval:ms:500 { print(@); clear(@); }
+"""
 ROW = {"kind": "deploy", "message": "1"}
 
 
@@ -331,7 +358,7 @@ def test_a_full_spool_lets_the_writer_wait(tmp_path: Path) -> None:
             ("--unit does not fit the format", 2),
         ),
         (("marker",), b"hello\nworld\n", ("in no format that is known: 'hello'", 2)),
-        (("marker",), b"no\n" * 100, ("name it with --format folded|ndjson", 2)),
+        (("marker",), b"no\n" * 1000, ("name it with --format bpftrace|", 2)),
         (("marker",), gzip.compress(b"{}\n" * 3), ("standard input is compressed", 1)),
         (("marker",), b"PERFILE2\n", ("is perf's own file", 1)),
         (
@@ -362,7 +389,7 @@ def test_a_mistake_does_not_wait_for_the_end(server: Serving, tmp_path: Path) ->
 def test_first_words_of_a_tool_do_not_hide_the_format(server: Serving, tmp_path: Path) -> None:
     """Lines before the first one that is known are counted; a silence after them is said."""
     with logging(tmp_path, server.ingest, "marker", "--hostname", "preamble") as live:
-        live.write("Attaching 2 probes...", "")
+        live.write("Collecting events", "")
         until(lambda: "no format is known yet" in live.said)
         live.write(ROW)
         until(lambda: rows(server, "preamble"))
@@ -384,6 +411,7 @@ def test_a_writer_that_keeps_lines_back_is_said(server: Serving, tmp_path: Path)
         assert "201 rows sent" in live.end()
 
 
+@pytest.mark.parametrize("stdin", [b"", b"\n\n"])
 def test_a_pipe_without_rows_is_no_error(server: Serving, tmp_path: Path, stdin: bytes) -> None:
     """A script that saw nothing has nothing to send."""
     done = piped(server, tmp_path, "marker", stdin=stdin)
@@ -422,3 +450,85 @@ def test_a_terminal_is_told_that_it_is_read(server: Serving, tmp_path: Path) -> 
     os.close(own)
     os.close(theirs)
     assert len(rows(server, "typed")) == 1
+
+
+def test_a_table_is_read_below_its_header(server: Serving, tmp_path: Path) -> None:
+    """As execsnoop prints it: words first, then a header, and rows whenever a program starts."""
+    given = ("execsnoop", "--hostname", "table")
+    with logging(tmp_path, server.ingest, *given) as live:
+        live.write("Tracing... Hit Ctrl-C to end.", "PCOMM            PID    PPID   RET ARGS")
+        for number in (1, 2):
+            live.write(f"true             {number}      10421    0 /bin/true {number} ")
+            until(lambda wanted=number: len(rows(server, "table", "execsnoop")) == wanted)
+        live.write("not a row", "true             3      10421    0 /bin/true")
+        assert "3 rows sent" in live.end()
+    found = rows(server, "table", "execsnoop")
+    assert [(row["process"], row["pid"], row["parent_pid"]) for row in found] == [
+        ("true", number, 10421) for number in (1, 2, 3)
+    ]
+    assert found[0]["time"] < found[1]["time"] < found[2]["time"]
+
+
+def test_a_damaged_line_of_bpftrace_does_not_count_a_map_twice(
+    server: Serving, tmp_path: Path
+) -> None:
+    """A map that is printed again holds totals, also behind a line that cannot be read."""
+    lines = (
+        {"type": "attached_probes", "data": {"probes": 2}},
+        {"type": "map", "data": {"@w": {"mysqld": 5}}},
+        {"type": "map", "data": {"@w": {"mysqld,1": 7}}},
+        "cut off",
+        {"type": "map", "data": {"@w": {"mysqld": 12}}},
+    )
+    (tmp_path / "map.yaml").write_text(MAP)
+    given = ("logmap", "--categories", str(tmp_path), "--server", "http://127.0.0.1:9")
+    text = "".join(f"{each if isinstance(each, str) else json.dumps(each)}\n" for each in lines)
+    done = piped(server, tmp_path, *given, stdin=text.encode())
+    assert "2 lines skipped, 2 rows in the spool" in done.stdout, done.stderr
+    (kept,) = (tmp_path / "spool").rglob("*-2-logmap-*")
+    body = zstandard.ZstdDecompressor().decompressobj().decompress(kept.read_bytes())
+    assert [row["written"] for row in json.loads(body)["logmap"]] == [5, 7]
+
+
+@pytest.mark.bpf
+@pytest.mark.parametrize(
+    ("options", "script"),
+    [
+        (
+            "-f json",
+            PRINTS,
+        ),
+        (
+            "",
+            SUMS,
+        ),
+    ],
+)
+def test_bpftrace_is_logged_while_it_runs(tmp_path: Path, options: str, script: str) -> None:
+    """One line in a shell, into a category of the user's own; Ctrl-C ends both, and the numbers
+    are those of the traced process.
+    """
+    needs.program("bpftrace", "bpftrace")
+    (tmp_path / "map.yaml").write_text(MAP)
+    writer = subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE)
+    with serving(tmp_path, "--categories", tmp_path) as server:
+        name = Path(f"/proc/{writer.pid}/comm").read_text().strip()
+        (tmp_path / "script.bt").write_text(script.replace("PID", str(writer.pid)))
+        given = ("--categories", tmp_path, "--server", server.ingest, "--spool", tmp_path / "spool")
+        log = shlex.join(kscope("log", "logmap", "--hostname", "bpf", *given))
+        line = f"bpftrace {options} {tmp_path}/script.bt | {log}"
+        shell = subprocess.Popen(
+            ["bash", "-c", line], cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE
+        )
+        try:
+            until(lambda: len(rows(server, "bpf", "logmap")) >= 3)
+        finally:
+            os.killpg(shell.pid, signal.SIGINT)
+            writer.kill()
+            writer.communicate()
+        _, said = shell.communicate(timeout=PATIENCE)
+        found = rows(server, "bpf", "logmap")
+    assert shell.returncode == 0, said
+    assert {row["process"] for row in found} == {name}
+    assert all(row["written"] % 100 == 0 for row in found)
+    assert len({row["time"] for row in found}) > 1

@@ -110,7 +110,10 @@ class Survey:
 
 @dataclass(slots=True)
 class Reading:
-    """One pass over a recording for a category. Readers note here what a user must know."""
+    """One pass over a recording for a category. Readers note here what a user must know.
+
+    `live`: it is a pipe, in which other lines follow after one that is damaged.
+    """
 
     category: Category
     content: Content
@@ -118,11 +121,18 @@ class Reading:
     survey: Survey = Survey()
     skipped: Skipped = field(default_factory=Skipped)
     notices: list[str] = field(default_factory=list)
+    live: bool = False
     _columns: SampleColumns | None = None
 
     def lines(self, longest: int = LONGEST_LINE) -> Iterator[tuple[int, str]]:
         """Yield the number and the text of each line that has at most `longest` bytes."""
         return self.content.lines(self.skipped, longest)
+
+    def leave_out(self, error: ReadError) -> None:
+        """Count a line without a row in a pipe, where others follow. Raise the error for a file."""
+        if not self.live:
+            raise error
+        self.skipped.add(error.number, str(error))
 
     def notice(self, text: str) -> None:
         """Note a sentence for the user, once."""

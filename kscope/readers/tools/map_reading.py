@@ -84,11 +84,18 @@ class MapReading:
         # Without a survey, as in a pipe, rows may still come.
         printed = not self.reading.options.event and (_ROWS in facts or _SURVEYED not in facts)
         for item in self.items():
-            if isinstance(item, Entry):
-                if not (self.table.layout or self.objects) or not printed:
-                    yield from self._entry(item)
-            elif isinstance(item, Printed) and printed:
-                yield from self._printed(item)
+            try:
+                yield from self._rows(item, printed=printed)
+            except ReadError as error:
+                # A new reading would not know what was printed of the maps before.
+                self.reading.leave_out(error)
+
+    def _rows(self, item: Item, *, printed: bool) -> Iterator[Line]:
+        if isinstance(item, Entry):
+            if not (self.table.layout or self.objects) or not printed:
+                yield from self._entry(item)
+        elif isinstance(item, Printed) and printed:
+            yield from self._printed(item)
 
     def _entry(self, entry: Entry) -> Iterator[Line]:
         if not self.event and _SURVEYED not in self.reading.survey.facts:
