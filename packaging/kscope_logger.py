@@ -1887,7 +1887,7 @@ class Logger:
         return ""
 
     def _lost(self, entry: Spooled, fate: Fate, rows: int) -> None:
-        kept = f"; they are in {entry.path.parent}" if fate == "refused" else ""
+        kept = f"; they are in {entry.path.parent / REFUSED}" if fate == "refused" else ""
         self._note(rows, f"{entry.table}: {rows} rows {fate}: {self._trouble()}{kept}")
 
     def _dropped(self, payload: Payload, reason: str) -> None:

@@ -76,6 +76,8 @@ def log(  # noqa: PLR0913 - one per option
     ending = Ending()
     logger = _logger(settings.agent, server, token_file, spool)
     sending = LiveSending(category, logger, hostname or "", fixed, ending, _say)
+    if kept := logger.counts.kept:
+        _say(f"{kept} rows that an earlier command left in the spool are sent, too")
     pipe = Pipe(_STDIN, stopped=lambda: ending.is_over(pipe.last))
     live = LiveRows(pipe, category, Options(**chosen), form or "", sending.skipped.skipped)
     if sys.stdin.isatty():

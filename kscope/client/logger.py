@@ -19,7 +19,7 @@ from kscope.client.payload import Payload, Spooled
 from kscope.client.payload_store import Memory
 from kscope.client.rows import row_of, size_of
 from kscope.client.sender import Sender
-from kscope.client.spool import Fate, Spool
+from kscope.client.spool import REFUSED, Fate, Spool
 from kscope.client.spool_lock import abandoned, claim
 from kscope.errors import KscopeError
 
@@ -276,7 +276,7 @@ class Logger:
         return ""
 
     def _lost(self, entry: Spooled, fate: Fate, rows: int) -> None:
-        kept = f"; they are in {entry.path.parent}" if fate == "refused" else ""
+        kept = f"; they are in {entry.path.parent / REFUSED}" if fate == "refused" else ""
         self._note(rows, f"{entry.table}: {rows} rows {fate}: {self._trouble()}{kept}")
 
     def _dropped(self, payload: Payload, reason: str) -> None:

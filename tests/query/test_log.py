@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zstandard
 
+from kscope.agent.host.kernel import cgroup_root
 from tests import needs
 from tests.commands import Ran, command
 from tests.serving import ROOT, Serving, free_port, kscope, serving, start, stop
@@ -231,9 +232,12 @@ def test_rows_outlive_the_command(server: Serving, tmp_path: Path) -> None:
     done = piped(server, tmp_path, *given, stdin=line)
     assert done.returncode == 0
     assert done.stdout == "0 rows sent, 0 lines skipped, 1 rows in the spool\n"
+    again = piped(server, tmp_path, *given, stdin=line)
+    assert "1 rows that an earlier command left in the spool are sent, too" in again.stderr
+    assert "2 rows in the spool" in again.stdout
     spool = ("--spool", tmp_path / "spool")
     assert command("spool", "send", "--all", *spool, "--server", server.ingest).returncode == 0
-    assert len(rows(server, "kept")) == 1
+    assert len(rows(server, "kept")) == 2
 
 
 def test_a_signal_sends_what_is_in_the_pipe(server: Serving, tmp_path: Path) -> None:
@@ -532,3 +536,32 @@ def test_bpftrace_is_logged_while_it_runs(tmp_path: Path, options: str, script: 
     assert {row["process"] for row in found} == {name}
     assert all(row["written"] % 100 == 0 for row in found)
     assert len({row["time"] for row in found}) > 1
+
+
+@pytest.mark.bpf
+def test_execsnoop_is_logged_while_it_runs(server: Serving, tmp_path: Path) -> None:
+    """One of libbpf-tools, which sees only the programs of a cgroup of this test."""
+    execsnoop = needs.program("execsnoop", "libbpf-tools")
+    root = cgroup_root()
+    assert root
+    group = root / f"kscope-log-{os.getpid()}"
+    group.mkdir()
+    try:
+        with subprocess.Popen(
+            ["stdbuf", "-oL", execsnoop, "-c", str(group)], stdout=subprocess.PIPE
+        ) as snoop:
+            given = ("execsnoop", "--hostname", "snooped")
+            with logging(tmp_path, server.ingest, *given, stdin=snoop.stdout) as live:
+                for number in range(100):
+                    join = f"echo $$ > {group}/cgroup.procs; exec /bin/echo {number}"
+                    subprocess.run(["sh", "-c", join], check=True, stdout=subprocess.DEVNULL)
+                    time.sleep(0.2)
+                    if rows(server, "snooped", "execsnoop"):
+                        break
+                snoop.terminate()
+                assert "0 lines skipped" in live.end()
+    finally:
+        group.rmdir()
+    found = rows(server, "snooped", "execsnoop")
+    assert {row["process"] for row in found} == {"echo"}
+    assert found[0]["arguments"].startswith("/bin/echo ")
