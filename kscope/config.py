@@ -321,14 +321,14 @@ def config_schema() -> dict[str, Any]:
     properties = schema["properties"]
     properties["categories"]["type"] = ["string", "array"]
     probes = properties["agent"]["properties"]["probes"]
-    probes["additionalProperties"] = _or_nothing(probes["additionalProperties"])
+    probes["additionalProperties"] = _or(probes["additionalProperties"], "null")
     receivers = properties["receive"]["properties"]
-    receivers |= {name: _or_nothing(each) for name, each in receivers.items()}
+    receivers |= {name: _or(each, "null", "boolean") for name, each in receivers.items()}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 
 
-def _or_nothing(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [schema, {"type": "null"}]}
+def _or(schema: dict[str, Any], *types: str) -> dict[str, Any]:
+    return {"anyOf": [schema, *({"type": name} for name in types)]}
 
 
 def _without_formats(schema: Any) -> Any:
@@ -391,7 +391,10 @@ def _written_out(value: Any) -> Any:
             value = value | {"agent": agent | {"probes": _full(probes)}}
     match value:
         case {"receive": dict(receivers)}:
-            value = value | {"receive": _full(receivers)}
+            # `true` and `false` are short for an empty section, and none.
+            on = {name: each for name, each in receivers.items() if each is not False}
+            full = {name: None if each is True else each for name, each in on.items()}
+            value = value | {"receive": _full(full)}
     return value
 
 

@@ -107,6 +107,13 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     assert Settings().database == SQLite(Path("kernelscope.db"))
 
 
+def test_a_receiver_is_on_or_off(tmp_path: Path) -> None:
+    """`true` is short for no settings of it."""
+    for text, on in (("true", True), ("{}", True), ("", True), ("false", False)):
+        settings = parse_settings(f"receive: {{otlp: {text}}}", "kernelscope.yaml", tmp_path)
+        assert settings.receive == ReceiveSettings(ReceiverSettings() if on else None)
+
+
 def test_all_mistakes_at_once(tmp_path: Path) -> None:
     """Sorted by line, each with its place and a hint."""
     text = """\

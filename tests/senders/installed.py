@@ -25,10 +25,11 @@ _NPM = _NODE / "lib/node_modules/npm/bin/npm-cli.js"
 _PATIENCE = 120
 
 
-def python_package(name: str, version: str) -> Path:
+def python_package(name: str, version: str, *options: str) -> Path:
     """Return the folder that holds a package; skip the test if pip cannot install it."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    return _once(name, version, lambda folder: [*pip, "--target", folder, f"{name}=={version}"])
+    wanted = [*pip, *options, f"{name}=={version}", "--target"]
+    return _once(name, version, lambda folder: [*wanted, folder])
 
 
 def node_package(name: str, version: str) -> Path:

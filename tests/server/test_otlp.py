@@ -425,7 +425,10 @@ def test_versions_and_types_of_content(server: Serving) -> None:
 
 def test_damage_is_answered_in_the_type_of_the_request(server: Serving) -> None:
     assert "not an ExportProfilesServiceRequest: at byte" in refused(server, b"\x0a\xff\xff")
-    for body in (b"{", b"[]", b"\xff", b"[" * 100_000, b'{"resourceProfiles": 5}'):
+    snake_case = json_format.MessageToJson(
+        simple("snake").request, preserving_proto_field_name=True
+    ).encode()
+    for body in (snake_case, b"{", b"[]", b"\xff", b"[" * 100_000, b'{"resourceProfiles": 5}'):
         answer = send(server, body, JSON)
         assert answer.status_code == 400
         assert answer.json()["code"] == 3

@@ -183,6 +183,8 @@ def _of_json(body: bytearray, room: Room) -> Request:
         raise HttpProblem(400, f"the body is not JSON: {error}") from None
     except RecursionError:
         raise HttpProblem(400, "the body is nested too deeply") from None
+    if request.snake_case is not None:
+        raise HttpProblem(400, "the JSON has `resource_profiles`: write names as resourceProfiles")
     for resource in request.resource_profiles:
         for scope in resource.scope_profiles:
             for profile in scope.profiles:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 
@@ -120,6 +121,8 @@ class Dictionary(Struct, rename="camel"):
 class Request(Struct, rename="camel"):
     resource_profiles: list[ResourceProfiles] = []
     dictionary: Dictionary | None = None
+    # OTLP's JSON has names in camel case only; with these there would be no profile, and no error.
+    snake_case: Any = msgspec.field(default=None, name="resource_profiles")
 
 
 class Kind(Enum):

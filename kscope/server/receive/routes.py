@@ -1,5 +1,6 @@
 """The routes of the receivers that kernelscope.yaml switches on."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 from starlette.routing import Route
@@ -10,6 +11,8 @@ from kscope.server.ingest.routes import Ingest
 from kscope.server.receive.intake import Intake
 from kscope.server.receive.otlp import otlp_routes
 from kscope.server.receive.pyroscope import pyroscope_routes
+
+log = logging.getLogger(__name__)
 
 # By the name of the protocol, which is that of its settings.
 RECEIVERS: Mapping[str, Callable[[Intake], list[Route]]] = {
@@ -27,4 +30,5 @@ def receiver_routes(
         own: ReceiverSettings | None = getattr(settings, protocol)
         if own is not None:
             routes += make(Intake(protocol, ingest, own, counts))
+            log.info("profiles of %s are taken in", protocol)
     return routes
