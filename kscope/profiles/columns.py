@@ -130,8 +130,8 @@ class SampleColumns:
                 found[column.name] = 0
 
     def _whole(self, column: Column, amount: Amount) -> int | float:
-        exact = Fraction(amount.value) * unit_of(amount.unit).factor
-        return self._carried(column, exact)
+        factor = unit_of(amount.unit).factor / unit_of(column.unit).factor
+        return self._carried(column, Fraction(amount.value) * factor)
 
     def _carried(self, column: Column, exact: Fraction) -> int | float:
         if column.type.storage is Storage.REAL:

@@ -61,7 +61,7 @@ def without_name(file: str, address: int) -> str:
 
 def file_name(path: str) -> str:
     """Return the last part of a mapped file's path."""
-    return PurePosixPath(path.removesuffix(" (deleted)")).name.strip("[]")
+    return PurePosixPath(path[-_LONGEST_FRAME:].removesuffix(" (deleted)")).name.strip("[]")
 
 
 def _cut(frames: Sequence[str]) -> str:

@@ -25,6 +25,8 @@ _PIECE = 64 * 1024
 _MEMBERS = 1000
 # Frames that one step checks; a sample takes as long as so many.
 _STEP, _SAMPLE = 20_000, 50
+# Frames of all samples of a small profile.
+_FEW = 100_000
 # Labels by which profilers name the thread of a sample.
 _PROCESS = ("comm", "process", "process_name", "process.executable.name")
 _PID = ("pid", "process_id", "process.pid")
@@ -33,18 +35,22 @@ _TID = ("tid", "thread_id", "thread id", "thread.id")
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The samples of a checked profile; each pass over them reads the content again."""
+    """The samples of a checked profile.
+
+    Those of a small one are `kept`. Each pass over many reads the content again.
+    """
 
     content: Content
     tables: Tables
     count: int
+    kept: tuple[Raw, ...] = ()
 
     def __len__(self) -> int:
         return self.count
 
     def raw(self) -> Iterator[Raw]:
         """Yield the stack, the values and the labels of each sample."""
-        return samples_of(self.content, self.tables)
+        return iter(self.kept) if self.kept else samples_of(self.content, self.tables)
 
     def __iter__(self) -> Iterator[Sample]:
         types = self.tables.sample_types
@@ -139,17 +145,21 @@ def _unpacked(content: Content, most: int, room: Room) -> Steps[bytes]:
 
 def _profile(content: Content, room: Room) -> Steps[Profile]:
     tables = yield from table_steps(content, room)
-    count = done = 0
+    count = frames = done = 0
+    kept: list[Raw] = []
     # All samples are checked before the caller uses the first.
-    for stack, *_ in samples_of(content, tables):
+    for sample in samples_of(content, tables):
         count += 1
-        done += _SAMPLE + len(stack)
+        done += _SAMPLE + len(sample[0])
         if done > _STEP:
             done = 0
             yield
+        frames += len(sample[0])
+        if frames <= _FEW:
+            kept.append(sample)
     return Profile(
         tables.sample_types,
-        Samples(content, tables, count),
+        Samples(content, tables, count, tuple(kept) if frames <= _FEW else ()),
         time_nanos=tables.number(9),
         duration_nanos=max(0, tables.number(10)),
         period_type=tables.period_type,

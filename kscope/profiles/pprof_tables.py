@@ -19,6 +19,7 @@ _MOST = {
     "locations": 250_000,
     "functions": 250_000,
     "strings": 500_000,
+    "lines": 1_000_000,
 }
 _LINES, _COMMENTS = 1000, 100
 # Labels of one sample, and its locations and values if they are not packed.
@@ -59,6 +60,7 @@ class Tables:
     functions: dict[int, str] = field(default_factory=dict)
     locations: dict[int, tuple[str, ...]] = field(default_factory=dict)
     program: str = ""
+    lines: int = 0
 
     def number(self, name: int) -> int:
         """Return a whole number of the profile itself by its field, 0 without it."""
@@ -168,7 +170,8 @@ def _add_function(content: Content, tables: Tables, each: Field) -> None:
     members = _members(content, each)
     own = _new_id(members, tables.functions, "function")
     # The name as people read it, or else as the linker does.
-    tables.functions[own] = tables.string(members.get(2, 0)) or tables.string(members.get(3, 0))
+    name = tables.string(members.get(2, 0)) or tables.string(members.get(3, 0))
+    tables.functions[own] = clean(name) if name else ""
 
 
 def _add_location(content: Content, tables: Tables, each: Field) -> None:
@@ -183,16 +186,18 @@ def _add_location(content: Content, tables: Tables, each: Field) -> None:
         if len(names) > _LINES:
             raise PprofError(f"has a location with more than {_LINES} lines")
     own = _new_id(members, tables.locations, "location")
+    tables.lines += len(names)
+    _check(tables.lines, "lines")
     mapping = members.get(2, 0)
     if mapping and mapping not in tables.mappings:
         raise PprofError(f"has location {own} in mapping {mapping}, which is missing")
     start, limit, offset, file = tables.mappings.get(mapping, (0, 0, 0, ""))
     if any(names):
-        frames = [marked(clean(name or UNKNOWN), file, tables.program) for name in names]
+        frames = [marked(name or UNKNOWN, file, tables.program) for name in names]
     else:
         address = members.get(3, 0)
         moved = start >= _FIXED and start <= address < max(limit, start + 1)
-        frames = [without_name(file, address - start + offset if moved else address)]
+        frames = [clean(without_name(file, address - start + offset if moved else address))]
     # The first line is the function that the compiler put into the others.
     tables.locations[own] = tuple(frames)
 

@@ -15,6 +15,9 @@ Content = bytes | bytearray
 Field = tuple[int, int, int, int]
 
 _LONGEST = 10
+_WIDEST = 63
+# A number follows: the value, or the size of bytes.
+_NUMBERED = (VARINT, BYTES)
 _MASK = 2**64 - 1
 _SIZES = {FIXED64: 8, FIXED32: 4}
 
@@ -28,26 +31,41 @@ def fields(content: Content, start: int = 0, end: int | None = None) -> Iterator
     end = len(content) if end is None else end
     at = start
     while at < end:
-        key, at = _varint(content, at, end)
+        # Most numbers have one byte, for which a call takes longer than the rest.
+        if (key := content[at]) < 128:
+            at += 1
+        else:
+            key, at = _varint(content, at, end)
         number, kind = key >> 3, key & 7
         if not number:
             raise WireError(f"at byte {at - 1}: there is no field 0")
-        if kind == VARINT:
-            value, at = _varint(content, at, end)
-            yield number, VARINT, value, at
-        elif kind == BYTES:
-            size, first = _varint(content, at, end)
-            at = first + size
-            if at > end:
-                raise WireError(f"at byte {first}: {size} bytes are announced, {end - first} left")
-            yield number, BYTES, first, at
-        elif kind in _SIZES:
-            first, at = at, at + _SIZES[kind]
-            if at > end:
-                raise WireError(f"at byte {first}: the end is missing")
-            yield number, kind, int.from_bytes(content[first:at], "little"), at
+        if kind not in _NUMBERED:
+            value, at = _fixed(content, kind, at, end)
+            yield number, kind, value, at
+            continue
+        if at < end and (value := content[at]) < 128:
+            at += 1
         else:
-            raise WireError(f"at byte {at - 1}: there is no wire type {kind} here")
+            value, at = _varint(content, at, end)
+        if kind == VARINT:
+            yield number, VARINT, value, at
+        else:
+            first = at
+            at += value
+            if at > end:
+                left = end - first
+                raise WireError(f"at byte {first}: {value} bytes are announced, {left} left")
+            yield number, BYTES, first, at
+
+
+def _fixed(content: Content, kind: int, at: int, end: int) -> tuple[int, int]:
+    """Return the number of 4 or 8 bytes, and the place behind it."""
+    if kind not in _SIZES:
+        raise WireError(f"at byte {at - 1}: there is no wire type {kind} here")
+    last = at + _SIZES[kind]
+    if last > end:
+        raise WireError(f"at byte {at}: the end is missing")
+    return int.from_bytes(content[at:last], "little"), last
 
 
 def _varint(content: Content, at: int, end: int) -> tuple[int, int]:
@@ -81,10 +99,23 @@ def numbers(content: Content, field: Field, most: int) -> list[int]:
     # Each has one byte below 128, its last.
     if len(packed) > most:
         _check_count(sum(byte < 128 for byte in packed), most, start)
+    return _unpacked(packed, start)
+
+
+def _unpacked(packed: Content, start: int) -> list[int]:
     found = []
-    while start < end:
-        number, start = _varint(content, start, end)
-        found.append(number)
+    number = shift = 0
+    for byte in packed:
+        if byte < 128:
+            found.append((number | byte << shift) & _MASK)
+            number = shift = 0
+        else:
+            number |= (byte & 127) << shift
+            shift += 7
+            if shift > _WIDEST:
+                raise WireError(f"at byte {start}: a number in the list has no end")
+    if shift:
+        raise WireError(f"at byte {start}: the last number of the list has no end")
     return found
 
 

@@ -242,6 +242,15 @@ def test_text_is_samples_at_a_rate(server: Serving) -> None:
     assert [(row["elapsed"], row["samples"]) for row in found] == [(20_000, 2), (40_000, 2)]
 
 
+def test_a_script_may_name_its_push(server: Serving) -> None:
+    """With the header of our own ingest."""
+    where = f"{server.ingest}/ingest?name=named"
+    for key in ("a", "a", "b"):
+        answer = server.client.post(where, content=b"main 1", headers={"Idempotency-Key": key})
+        assert answer.status_code == 200
+    assert len(rows(server, "profile", process="named")) == 2
+
+
 def test_pprof_over_ingest(server: Serving) -> None:
     """As a body, compressed by itself or not, and as a part of a form; the same one counts once."""
     raw = cpu({"main;work": 30_000_000}, hostname="pprof").content

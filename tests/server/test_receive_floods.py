@@ -32,8 +32,9 @@ OTLP_PROTO = {"Content-Type": "application/x-protobuf"}
 JSON = {"Content-Type": "application/json"}
 FOLDED = "/ingest?name=flood"
 PPROF = "/ingest?name=flood&format=pprof"
-# A share of the memory that all bodies may have, which is six times the largest one.
-_MEMORY = 250 * MIB
+SETTINGS = "max_body: 8MiB"
+# All bodies together may have 64 MiB.
+_MEMORY = 100 * MIB
 
 
 def push(raw: bytes) -> bytes:
@@ -66,7 +67,7 @@ def deep(samples: int) -> bytes:
 def long_names() -> bytes:
     made = Making()
     made.types(("cpu", "nanoseconds"))
-    names = [made.location("x" * 5_000_000 + str(number)) for number in range(6)]
+    names = [made.location("x" * 1_000_000 + str(number)) for number in range(6)]
     made.sample(names, 10_000_000)
     return made.content
 
@@ -115,71 +116,70 @@ FLOODS: dict[str, tuple[str, dict[str, str], Callable[[], bytes], set[int]]] = {
     "a bomb": (
         PUSH,
         PROTO | {"Content-Encoding": "gzip"},
-        lambda: gzip.compress(bytes(60 * MIB), 1),
+        lambda: gzip.compress(bytes(30 * MIB), 1),
         {413},
     ),
     "a bomb in a push": (PUSH, PROTO, lambda: push(gzip.compress(bytes(100 * MIB), 1)), {400, 413}),
-    "many series": (PUSH, PROTO, lambda: b"\x0a\x00" * (15 * MIB), {413}),
-    "many labels": (PUSH, PROTO, lambda: written(1, b"\x0a\x00" * (15 * MIB)), {413}),
-    "many profiles in a series": (PUSH, PROTO, lambda: written(1, b"\x12\x00" * (15 * MIB)), {413}),
+    "many series": (PUSH, PROTO, lambda: b"\x0a\x00" * (3 * MIB), {413}),
+    "many labels": (PUSH, PROTO, lambda: written(1, b"\x0a\x00" * (3 * MIB)), {413}),
+    "many profiles in a series": (PUSH, PROTO, lambda: written(1, b"\x12\x00" * (3 * MIB)), {413}),
     "many objects of JSON": (
         PUSH,
         JSON,
-        lambda: b'{"series":[' + b"{}," * (10 * MIB) + b"{}]}",
+        lambda: b'{"series":[' + b"{}," * (2 * MIB) + b"{}]}",
         {413},
     ),
-    "many samples": (PUSH, PROTO, lambda: push(pprof(sample(1) * 40_000)), {200}),
-    "many processes": (PUSH, PROTO, lambda: push(pids(10_000)), {200}),
+    "many samples": (PUSH, PROTO, lambda: push(pprof(sample(1) * 20_000)), {200}),
+    "many processes": (PUSH, PROTO, lambda: push(pids(5_000)), {200}),
     "many labels of a sample": (
         PUSH,
         PROTO,
-        lambda: push(pprof(sample(1, *map(label, range(1_000_000))))),
+        lambda: push(pprof(sample(1, *map(label, range(30_000))))),
         {400},
     ),
-    "deep stacks": (PUSH, PROTO, lambda: push(deep(3000)), {400}),
-    "fewer deep stacks": (PUSH, PROTO, lambda: push(deep(500)), {200}),
+    "deep stacks": (PUSH, PROTO, lambda: push(deep(2600)), {400}),
+    "fewer deep stacks": (PUSH, PROTO, lambda: push(deep(200)), {200}),
     "long names": (PPROF, {}, long_names, {200}),
-    "empty texts": (PPROF, {}, lambda: pprof(b"\x32\x00" * (15 * MIB)), {400, 413}),
-    "empty functions": (PPROF, {}, lambda: pprof(b"\x2a\x00" * (15 * MIB)), {400, 413}),
-    "unknown fields": (PPROF, {}, lambda: pprof(b"\x78\x01" * (15 * MIB)), {400}),
-    "a long line": (FOLDED, {}, lambda: b"x" * (30 * MIB), {413}),
-    "many lines": (FOLDED, {}, lambda: b"main;work 1\n" * 100_000, {200}),
+    "empty texts": (PPROF, {}, lambda: pprof(b"\x32\x00" * (3 * MIB)), {400, 413}),
+    "empty functions": (PPROF, {}, lambda: pprof(b"\x2a\x00" * (3 * MIB)), {400, 413}),
+    "unknown fields": (PPROF, {}, lambda: pprof(b"\x78\x01" * (3 * MIB)), {400}),
+    "a long line": (FOLDED, {}, lambda: b"x" * (7 * MIB), {413}),
+    "many lines": (FOLDED, {}, lambda: b"main;work 1\n" * 50_000, {200}),
     "many stacks": (
         FOLDED,
         {},
-        lambda: b"".join(b"main;work%d 1\n" % number for number in range(400_000)),
+        lambda: b"".join(b"main;work%d 1\n" % number for number in range(150_000)),
         {413},
     ),
     "many parts": (
         FOLDED,
         {"Content-Type": "multipart/form-data; boundary=x"},
-        lambda: b"--x\r\n" * (6 * MIB),
+        lambda: b"--x\r\n" * MIB,
         {400},
     ),
-    "messages of OTLP": (OTLP, OTLP_PROTO, lambda: otlp(b"\x12\x00" * (15 * MIB)), {413}),
-    "texts of OTLP": (OTLP, OTLP_PROTO, lambda: written(2, b"\x2a\x00" * (15 * MIB)), {413}),
+    "messages of OTLP": (OTLP, OTLP_PROTO, lambda: otlp(b"\x12\x00" * (3 * MIB)), {413}),
+    "texts of OTLP": (OTLP, OTLP_PROTO, lambda: written(2, b"\x2a\x00" * (3 * MIB)), {413}),
     "attributes of OTLP": (
         OTLP,
         OTLP_PROTO,
-        lambda: otlp(written(2, written(2, b"\x01" * (30 * MIB)))),
+        lambda: otlp(written(2, written(2, b"\x01" * (7 * MIB)))),
         {400, 413},
     ),
-    "timestamps of OTLP": (OTLP, OTLP_PROTO, lambda: timestamps(300_000), {413}),
-    "profiles of OTLP": (OTLP, OTLP_PROTO, lambda: many_profiles(5_000), {413}),
+    "timestamps of OTLP": (OTLP, OTLP_PROTO, lambda: timestamps(120_000), {413}),
+    "profiles of OTLP": (OTLP, OTLP_PROTO, lambda: many_profiles(2_000), {413}),
     "stacks of OTLP": (OTLP, OTLP_PROTO, deep_otlp, {413}),
     "JSON of OTLP": (
         OTLP,
         JSON,
-        lambda: b'{"resourceProfiles":[' + b"{}," * (5 * MIB) + b"{}]}",
+        lambda: b'{"resourceProfiles":[' + b"{}," * (2 * MIB) + b"{}]}",
         {413},
     ),
-    "much JSON of OTLP": (OTLP, JSON, lambda: b'{"x":"' + b"x" * (20 * MIB) + b'"}', {413}),
 }
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with receiving(tmp_path_factory.mktemp("served")) as running:
+    with receiving(tmp_path_factory.mktemp("served"), SETTINGS) as running:
         yield running
 
 

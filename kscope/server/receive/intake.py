@@ -82,7 +82,7 @@ class Intake:
     async def _stored(self, request: Request, read: Reader) -> Gathered:
         own_key = key_of(request)
         decompress = decompressor(request.headers.get("content-encoding", ""))
-        sender = request.client.host if request.client else "unknown"
+        sender = request.client.host.removeprefix("::ffff:") if request.client else "unknown"
         with self.ingest.budget.share() as share:
             catalog = self.ingest.live.catalog
             host = self.settings.hostname or sender

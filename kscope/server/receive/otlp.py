@@ -18,9 +18,9 @@ from kscope.profiles.wire import written
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.fair_queue import Steps
 from kscope.server.receive.gather import Gathered, Pushed, PushedProfile, frequency_of
-from kscope.server.receive.intake import Intake, Reader
-from kscope.server.receive.otlp_decode import check_shape, decoded
-from kscope.server.receive.otlp_messages import Dictionary, Profile, Request, ValueType
+from kscope.server.receive.intake import Intake, OldLayoutProblem, Reader
+from kscope.server.receive.otlp_decode import LAYOUT, decoded
+from kscope.server.receive.otlp_messages import Dictionary, Profile, Request, Sample, ValueType
 from kscope.server.receive.otlp_tables import Tables, Value, at, tables
 
 PATH = "/v1development/profiles"
@@ -118,7 +118,7 @@ def _names(known: Tables, kind: ValueType | None) -> tuple[str, str]:
 def _samples(profile: Profile, known: Tables, where: str) -> Iterator[Pushed]:
     for number, sample in enumerate(profile.samples):
         place = f"{where}, sample {number}"
-        check_shape(sample, place)
+        _check_shape(sample, place)
         if sample.link_index and not 0 <= sample.link_index < known.links:
             raise HttpProblem(
                 400,
@@ -134,6 +134,19 @@ def _samples(profile: Profile, known: Tables, where: str) -> Iterator[Pushed]:
             continue
         for moment, value in zip(times, sample.values or [1] * len(times), strict=True):
             yield Pushed(stack, [value], labels, moment // 1000)
+
+
+def _check_shape(sample: Sample, where: str) -> None:
+    """Raise HttpProblem unless values and timestamps are of a shape that the standard has."""
+    values, times = len(sample.values), len(sample.timestamps_unix_nano)
+    if not values and not times:
+        raise OldLayoutProblem(400, f"{where} has neither values nor timestamps. {LAYOUT}")
+    if values and times and values != times:
+        raise HttpProblem(400, f"{where} has {values} values and {times} timestamps")
+    if values > 1 and not times:
+        raise HttpProblem(
+            400, f"{where} has {values} values without timestamps, at most one is read"
+        )
 
 
 def _id(text: str) -> str:

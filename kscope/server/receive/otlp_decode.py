@@ -1,7 +1,7 @@
 """An ExportProfilesServiceRequest, as protobuf or JSON -> its messages, within bounds."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,7 +32,6 @@ from kscope.server.receive.otlp_messages import (
     Profile,
     Request,
     ResourceProfiles,
-    Sample,
     ScopeProfiles,
 )
 
@@ -53,13 +52,6 @@ _MESSAGE, _PACKED, _VALUE = 160, 18, 40
 _STEP = 1000
 # Messages with many others in them, which are read in steps.
 _LARGE = frozenset({Request, Dictionary, ResourceProfiles, ScopeProfiles, Profile})
-# The wire type of each kind; lists of numbers may have another.
-_WIRE = {
-    Kind.NUMBER: VARINT,
-    Kind.SIGNED: VARINT,
-    Kind.FIXED: FIXED64,
-    Kind.DOUBLE: FIXED64,
-}
 _DECODER = msgspec.json.Decoder(Request, strict=False)
 
 
@@ -74,85 +66,125 @@ class _Wire:
     def steps(self, of: type[M], start: int, end: int) -> Steps[M]:
         """Return a message that may be large. Raises WireError or HttpProblem."""
         found: dict[str, Any] = {}
-        known = FIELDS[of]
+        plan = _PLANS[of]
         for each in fields(self.body, start, end):
-            own = known.get(each[0])
+            own = plan.get(each[0])
             if own is None:
                 continue
             if own.of in _LARGE and each[1] == BYTES:
-                value: Any = yield from self.steps(own.of, each[2], each[3])
-                _put(found, own, value)
+                own.put(found, (yield from self.steps(own.of, each[2], each[3])))
             else:
-                self._read(of, found, own, each)
+                own.put(found, self._value(of, own, each))
             if self.messages % _STEP == 0:
                 yield Lane.GOOD
         return of(**found)
 
     def _message(self, of: type[M], start: int, end: int) -> M:
-        self._count()
+        self.count()
         found: dict[str, Any] = {}
-        known = FIELDS[of]
+        plan = _PLANS[of]
         for each in fields(self.body, start, end):
-            if own := known.get(each[0]):
-                self._read(of, found, own, each)
+            if own := plan.get(each[0]):
+                own.put(found, self._value(of, own, each))
         return of(**found)
 
-    def _count(self) -> None:
+    def _value(self, of: type[M], own: "_Plan", each: Field) -> Any:
+        # Protobuf allows lists that are not packed, and no sender writes them: `values` of a single
+        # number is the `link_index` of an older layout.
+        if each[1] != own.wire:
+            raise OldLayoutProblem(
+                400, f"field {each[0]} of a {of.__name__} is not its `{own.name}`. {LAYOUT}"
+            )
+        return own.read(self, each) if own.read else self._message(own.of, each[2], each[3])
+
+    def count(self) -> None:
         self.messages += 1
         self.room(_MESSAGE)
         if self.messages > _MOST_MESSAGES:
             raise _too_many(_MOST_MESSAGES)
 
-    def _read(self, of: type[M], found: dict[str, Any], own: Known, each: Field) -> None:
-        _check_layout(of, own, each)
-        _put(found, own, self._value(own, each))
-        if own.kind in (Kind.TEXT, Kind.TEXTS):
-            self._count()
+    def text(self, each: Field) -> str:
+        self.count()
+        return text(self.body, each, _TEXT)
 
-    def _value(self, own: Known, each: Field) -> Any:
-        _, _, start, end = each
-        match own.kind:
-            case Kind.NUMBER | Kind.FIXED:
-                return start
-            case Kind.SIGNED:
-                return signed(start)
-            case Kind.DOUBLE:
-                return struct.unpack("<d", start.to_bytes(8, "little"))[0]
-            case Kind.TEXT | Kind.TEXTS:
-                return text(self.body, each, _TEXT)
-            case Kind.ID:
-                return bytes(self.body[start : min(end, start + 64)]).hex()
-            case Kind.FIXEDS:
-                self.room(end - start if each[1] == BYTES else 8)
-                return fixed64s(self.body, each, _MOST_NUMBERS)
-            case Kind.NUMBERS | Kind.SIGNEDS:
-                self.room(_PACKED * (end - start if each[1] == BYTES else 1))
-                listed = numbers(self.body, each, _MOST_NUMBERS)
-                return list(map(signed, listed)) if own.kind is Kind.SIGNEDS else listed
-        assert own.of
-        return self._message(own.of, start, end)
+    def id(self, each: Field) -> str:
+        return bytes(self.body[each[2] : min(each[3], each[2] + 64)]).hex()
+
+    def numbers(self, each: Field) -> list[int]:
+        self.room(_PACKED * (each[3] - each[2]))
+        return numbers(self.body, each, _MOST_NUMBERS)
+
+    def signeds(self, each: Field) -> list[int]:
+        return list(map(signed, self.numbers(each)))
+
+    def fixeds(self, each: Field) -> list[int]:
+        self.room(_PACKED * (each[3] - each[2]) // 4)
+        return fixed64s(self.body, each, _MOST_NUMBERS)
 
 
-def _put(found: dict[str, Any], own: Known, value: Any) -> None:
-    """Set a field, or add to a list."""
-    if own.kind in (Kind.MESSAGES, Kind.TEXTS):
-        found.setdefault(own.name, []).append(value)
-    elif own.kind in (Kind.NUMBERS, Kind.SIGNEDS, Kind.FIXEDS):
-        found.setdefault(own.name, []).extend(value)
-    else:
-        found[own.name] = value
+def _double(_: _Wire, each: Field) -> float:
+    found: float = struct.unpack("<d", each[2].to_bytes(8, "little"))[0]
+    return found
 
 
-def _check_layout(of: type[Any], own: Known, each: Field) -> None:
-    """Raise OldLayoutProblem if a field has another wire type, as it has in older layouts."""
-    number, kind, _, _ = each
-    expected = _WIRE.get(own.kind, BYTES)
-    # Protobuf allows lists that are not packed, and no sender writes them: `values` of a single
-    # number is the `link_index` of an older layout.
-    if kind != expected:
-        raise OldLayoutProblem(
-            400, f"field {number} of a {of.__name__} is not its `{own.name}`. {LAYOUT}"
-        )
+# How each kind is read, and its wire type.
+_READ: Mapping[Kind, tuple[Callable[[_Wire, Field], Any] | None, int]] = {
+    Kind.NUMBER: (lambda _, each: each[2], VARINT),
+    Kind.SIGNED: (lambda _, each: signed(each[2]), VARINT),
+    Kind.FIXED: (lambda _, each: each[2], FIXED64),
+    Kind.DOUBLE: (_double, FIXED64),
+    Kind.TEXT: (_Wire.text, BYTES),
+    Kind.TEXTS: (_Wire.text, BYTES),
+    Kind.ID: (_Wire.id, BYTES),
+    Kind.NUMBERS: (_Wire.numbers, BYTES),
+    Kind.SIGNEDS: (_Wire.signeds, BYTES),
+    Kind.FIXEDS: (_Wire.fixeds, BYTES),
+    Kind.MESSAGE: (None, BYTES),
+    Kind.MESSAGES: (None, BYTES),
+}
+
+
+def _set(found: dict[str, Any], name: str, value: Any) -> None:
+    found[name] = value
+
+
+def _append(found: dict[str, Any], name: str, value: Any) -> None:
+    found.setdefault(name, []).append(value)
+
+
+def _extend(found: dict[str, Any], name: str, value: Any) -> None:
+    found.setdefault(name, []).extend(value)
+
+
+_PUT = {Kind.MESSAGES: _append, Kind.TEXTS: _append} | dict.fromkeys(
+    (Kind.NUMBERS, Kind.SIGNEDS, Kind.FIXEDS), _extend
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a field is read, decided once."""
+
+    name: str
+    wire: int
+    read: Callable[[_Wire, Field], Any] | None
+    store: Callable[[dict[str, Any], str, Any], None]
+    of: Any
+
+    def put(self, found: dict[str, Any], value: Any) -> None:
+        """Set the field, or add to its list."""
+        self.store(found, self.name, value)
+
+
+def _plan(known: Known) -> _Plan:
+    read, wire = _READ[known.kind]
+    return _Plan(known.name, wire, read, _PUT.get(known.kind, _set), known.of)
+
+
+_PLANS = {
+    of: {number: _plan(known) for number, known in fields_of.items()}
+    for of, fields_of in FIELDS.items()
+}
 
 
 def decoded(body: bytearray, room: Room, *, json: bool) -> Steps[Request]:
@@ -201,19 +233,6 @@ def _check_names(profile: Profile) -> None:
     for name, value in old.items():
         if value is not None:
             raise OldLayoutProblem(400, f"a Profile has `{name}`. {LAYOUT}")
-
-
-def check_shape(sample: Sample, where: str) -> None:
-    """Raise HttpProblem unless values and timestamps are of a shape that the standard has."""
-    values, times = len(sample.values), len(sample.timestamps_unix_nano)
-    if not values and not times:
-        raise OldLayoutProblem(400, f"{where} has neither values nor timestamps. {LAYOUT}")
-    if values and times and values != times:
-        raise HttpProblem(400, f"{where} has {values} values and {times} timestamps")
-    if values > 1 and not times:
-        raise HttpProblem(
-            400, f"{where} has {values} values without timestamps, at most one is read"
-        )
 
 
 def _too_many(most: int) -> HttpProblem:

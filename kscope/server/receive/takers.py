@@ -11,8 +11,11 @@ from kscope.profiles.columns import SampleColumns, Wanted, sample_columns, unkno
 from kscope.profiles.sample import Amount, Sample
 
 Labels = Mapping[str, str | int]
-# The label that names the host, if the category does not list others.
-_HOSTS: Mapping[str, tuple[str, ...]] = {"otlp": ("host.name",), "pyroscope": ("hostname",)}
+# The labels that name the host, if the category does not list others.
+_HOSTS: Mapping[str, tuple[str, ...]] = {
+    "otlp": ("host.name", "k8s.node.name"),
+    "pyroscope": ("hostname", "host"),
+}
 # Different labels of samples whose columns are kept.
 _KEPT = 1000
 
