@@ -7,12 +7,12 @@ from kscope.profiles.columns import SampleColumns, Wanted, sample_columns
 from kscope.profiles.sample import Amount, Sample
 
 MEMORY = """
-table: memory
+table: heaps
 columns:
   - {name: stack, type: stack}
   - {name: other, type: bytes}
   - {name: space, type: bytes}
-  - {name: load, type: float, unit: ms}
+  - {name: took, type: float, unit: ms}
 """
 CPU = """
 table: cpu
@@ -36,10 +36,10 @@ def sample(*amounts: Amount) -> Sample:
 def test_an_amount_with_the_name_of_a_column_is_that_column_s() -> None:
     """Another column of the same kind does not take it, whatever their order."""
     row = columns(MEMORY, "other").row(
-        sample(Amount("space", "bytes", 5), Amount("other", "kb", 1), Amount("load", "s", 2))
+        sample(Amount("space", "bytes", 5), Amount("other", "kb", 1), Amount("took", "s", 2))
     )
     assert (row["space"], row["other"]) == (5, 1024)
-    assert row["load"] == 2000.0
+    assert row["took"] == 2000.0
 
 
 def test_time_has_samples_by_their_rate() -> None:
