@@ -43,7 +43,7 @@ def test_an_amount_with_the_name_of_a_column_is_that_column_s() -> None:
 
 
 def test_time_has_samples_by_their_rate() -> None:
-    """What is left of a sample is added to the next row."""
+    """The rest of a sample is added to the next row."""
     rows = columns(CPU, "elapsed", frequency=100)
     found = [rows.row(sample(Amount("cpu", "nanoseconds", 15_000_000))) for _ in range(2)]
     assert [(row["elapsed"], row["samples"]) for row in found] == [(15_000, 1), (15_000, 2)]
