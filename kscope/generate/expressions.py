@@ -41,3 +41,17 @@ class slots_of(Spelled):  # noqa: N801
     """The text of a histogram, such as `1:3,5:2`, as a table of `slot` and `events`."""
 
     everywhere = False
+
+
+class whole_divide(Spelled):  # noqa: N801
+    """Divide whole numbers, without the remainder; neither is negative."""
+
+    type = sa.BigInteger()
+    common = "(({0}) / ({1}))"
+
+
+class as_double(Spelled):  # noqa: N801
+    """A number as 64-bit floating point, so that a division is the same everywhere."""
+
+    type = sa.Double()
+    common = "CAST({0} AS DOUBLE)"

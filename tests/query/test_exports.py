@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.grafana import nodes
 from tests.query.test_rows import EVERYTHING
 from tests.query.world import NOON, SECOND, waits
 
@@ -43,6 +44,42 @@ def test_folded_text_has_a_stack_a_line(client: World) -> None:
     lines = export(client, "folded").text.splitlines()
     assert {stack: int(value) for stack, value in (line.rsplit(" ", 1) for line in lines)} == FOLDED
     assert lines == sorted(lines)
+
+
+def test_grafana_reads_the_nested_set(client: World) -> None:
+    """One root of level 0, each node directly below its parent, `self` without the children."""
+    found = json.loads(export(client, "grafana").content)
+    assert [[*each] for each in found] == [["label", "level", "value", "self"]] * len(found)
+    read = nodes([tuple(each.values()) for each in found])
+    assert read[0] == (("all",), 16031, 0)
+    own = {";".join(path[1:]).replace("a;b", "a:b"): own for path, _, own in read if own}
+    assert own == FOLDED
+    nothing = json.loads(export(client, "grafana", process="none").content)
+    assert nothing == [{"label": "all", "level": 0, "value": 0, "self": 0}]
+
+
+def test_grafana_reads_a_comparison(client: World) -> None:
+    """The base is on the left."""
+    params = DAY | {"format": "grafana", "hostname": "web-001", "base.hostname": "web-002"}
+    found = client.get("/api/v1/compare/offcputime", params).json()
+    sides = (("value", "self", 7031), ("valueRight", "selfRight", 9000))
+    for value, own, total in sides:
+        rows = [(each["label"], each["level"], each[value], each[own]) for each in found]
+        assert nodes(rows)[0] == (("all",), total, 0)
+
+
+def test_the_widest_nodes_are_left_of_very_many(client: World) -> None:
+    """As many as Grafana draws; each with the one above it, and all of its value."""
+    rows = [
+        {"time": NOON + i, "hostname": "h", "process": f"p{i}", "pid": 1, "reason": "blocked"}
+        | {"stack": f"main;f{i};g;h", "elapsed": 1 + i // 3, "count": 1, "lengths": [0, 1]}
+        for i in range(7000)
+    ]
+    client.insert("offcputime", rows)
+    found = json.loads(export(client, "grafana", by="", hostname="h").content)
+    assert len(found) == 20_000
+    read = nodes([tuple(each.values()) for each in found])
+    assert read[0][1] == sum(row["elapsed"] for row in rows)
 
 
 def test_speedscope_reads_the_file(client: World) -> None:

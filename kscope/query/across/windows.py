@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from kscope.declare.files.union import STATE
 from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role
+from kscope.generate.expressions import whole_divide
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import TimeRange
 from kscope.query.scan import union
 from kscope.query.scan.scan import Scan, at_another_time, plain_scan_of
 from kscope.query.scan.timesteps import step_below
 from kscope.query.sql.conditions import conditions
-from kscope.query.sql.expressions import whole_divide
 from kscope.store.reader import Reader
 from kscope.store.schema.progress import SECOND
 from kscope.store.sums.planner import Segment

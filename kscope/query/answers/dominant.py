@@ -12,6 +12,7 @@ from kscope.declare.charts.base import grouping
 from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role
 from kscope.declare.types.histogram import HISTOGRAM_SLOTS
+from kscope.generate.expressions import as_double
 from kscope.query.answers.meta import Number
 from kscope.query.parse.columns import Value, stack_of
 from kscope.query.parse.errors import complain
@@ -26,7 +27,6 @@ from kscope.query.scan.read import summed
 from kscope.query.scan.same_stacks import same_stacks
 from kscope.query.scan.scan import Scan, columns, scan_of
 from kscope.query.sql.conditions import Group
-from kscope.query.sql.expressions import as_double
 from kscope.query.sql.operators import HOLDS
 from kscope.store.reader import Reader
 from kscope.store.sums.functions import SLOT, SLOT_EVENTS, with_slots

@@ -87,11 +87,12 @@ class Timeseries(Measured, frozen=True, kw_only=True):
     series: list[Series]
 
     def as_table(self) -> Table:
-        # A row per value: a series may have any name, `time` and that of the rest as well.
+        # A row per value: a series may have any name, `time` and that of the rest as well. In the
+        # order of time, which Grafana needs to make series of them.
         rows = (
-            (time, each.name, value, each.rest)
+            (time, each.name, each.values[at], each.rest)
+            for at, time in enumerate(self.times)
             for each in self.series
-            for time, value in zip(self.times, each.values, strict=True)
         )
         # The series of the rest is a text among numbers.
         kinds = {"time": Storage.TIME, "series": Storage.TEXT, "rest": Storage.BOOLEAN}

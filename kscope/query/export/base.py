@@ -26,7 +26,8 @@ class Encoder(Protocol):
 class ExportFormat:
     """A format. `lacking` says what must be installed for it, or nothing.
 
-    `answer` is the type of one that is JSON.
+    `answer` is the type of one that is JSON. If the JSON is `listed`, it is that of each item,
+    which without one is an object of any keys.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ExportFormat:
     help: str
     lacking: Callable[[], str] = lambda: ""
     answer: type | None = None
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

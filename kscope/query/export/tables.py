@@ -1,4 +1,4 @@
-"""Tables as CSV or NDJSON, in pieces."""
+"""Tables as CSV, NDJSON or an array of JSON, in pieces."""
 
 import csv
 import io
@@ -38,6 +38,30 @@ class _Lines:
     def end(self) -> bytes:
         begin, self.heading = self.heading, b""
         return begin
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class _Objects:
+    """An array with an object for each row; `before` comes before the next one."""
+
+    columns: Sequence[TableColumn]
+    before: bytes = b"["
+
+    def rows(self, rows: Iterable[Sequence[Any]]) -> bytes:
+        times = [i for i, each in enumerate(self.columns) if each.kind is Storage.TIME]
+        names = [each.name for each in self.columns]
+        objects = (dict(zip(names, row, strict=True)) for row in with_times(rows, times))
+        written = b",\n".join(map(msgspec.json.encode, objects))
+        if not written:
+            return b""
+        before, self.before = self.before, b",\n"
+        return before + written
+
+    def end(self) -> bytes:
+        return b"[]" if self.before == b"[" else b"]"
 
     def close(self) -> None:
         pass
@@ -95,5 +119,13 @@ FORMATS = (
         help="one JSON object a line",
         encoder=_ndjson,
         title="NDJSON",
+    ),
+    TableFormat(
+        name="objects",
+        media_type="application/json",
+        ending="json",
+        help="an array of JSON objects, one a row, as Grafana's Infinity reads it",
+        encoder=_Objects,
+        listed=True,
     ),
 )

@@ -11,6 +11,8 @@ from kscope.query.sql.operators import HOLDS, NEGATIONS, OPERATORS, taken
 
 # Databases bound how deep an expression may be, and each condition costs time for every row.
 MAX_CONDITIONS = 200
+# In place of the values of `__in`: it holds for every row. A JSON array can name the text itself.
+ANY = "*"
 TOO_MANY = (
     f"a question takes at most {MAX_CONDITIONS} filters; put several values into one with `__in`"
 )
@@ -38,6 +40,15 @@ def filtered_column(category: Category, parameter: str) -> tuple[Column, str] | 
     name, _, suffix = parameter.rpartition("__")
     column = category.column(name)
     return (column, suffix or "eq") if column else None
+
+
+def takes_all(category: Category, parameter: str, text: str) -> Column | None:
+    """Return the column of a filter that leaves out nothing: `process__in=*`, as dashboards send.
+
+    None if it is another filter.
+    """
+    found = filtered_column(category, parameter)
+    return found[0] if found and found[1] == "in" and text == ANY else None
 
 
 def condition(

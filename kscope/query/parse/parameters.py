@@ -10,7 +10,7 @@ from kscope.declare.model import TIME, Category
 from kscope.declare.types.base import Role
 from kscope.query.parse.columns import shared_out
 from kscope.query.parse.errors import MOST_COMPLAINTS, Complaint, QueryError, complain, one_of
-from kscope.query.parse.filters import MAX_CONDITIONS, TOO_MANY, parse_filter
+from kscope.query.parse.filters import MAX_CONDITIONS, TOO_MANY, parse_filter, takes_all
 from kscope.query.parse.operands import text
 from kscope.query.parse.presets import applied
 from kscope.query.parse.scope import Applied, Scope
@@ -183,6 +183,8 @@ def _checked(
         if len(complaints) == MOST_COMPLAINTS:
             break
         try:
+            if name not in parameters and takes_all(category, name, given):
+                continue
             if name not in parameters:
                 filters.append(parse_filter(category, name, given, parameters))
             elif parameters[name].many:
@@ -236,6 +238,7 @@ def read_sides(
     if side is None:
         raise QueryError(*complaints)
     replaced = dropped | {each.column.name for each in conditions(base.scope.where)}
+    replaced |= {each.name for name, given in based if (each := takes_all(category, name, given))}
     kept = [each for each in conditions(side.scope.where) if each.column.name not in replaced]
     outside, seconds = Group(), base.scope.range.seconds
     if base["rest"]:

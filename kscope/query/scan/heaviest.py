@@ -12,11 +12,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kscope.generate.expressions import as_double
 from kscope.query.scan.freed_memory import consumed, discard
 from kscope.query.scan.measures import Expressions, Measure
 from kscope.query.scan.read import Groups, TooManyGroups, grouped, summed
 from kscope.query.scan.scan import Scan
-from kscope.query.sql.expressions import as_double, as_text
+from kscope.query.sql.expressions import as_text
 
 REST = "other"
 # Up to this number groups are ranked in Python: one reading of the rows, over two connections.

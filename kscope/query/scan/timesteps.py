@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from kscope.generate.expressions import whole_divide
 from kscope.query.parse.timerange import SECOND, TimeRange
-from kscope.query.sql.expressions import whole_divide
 from kscope.store.sums.planner import Segment
 
 _DAY = 86400

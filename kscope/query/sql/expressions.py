@@ -10,7 +10,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from kscope.generate.dialects import DIALECTS
 from kscope.generate.dialects.sqlite import SQLITE
-from kscope.generate.expressions import Spelled
+from kscope.generate.expressions import Spelled, as_double
 
 
 class position(Spelled):  # noqa: N801 - SQL functions are lower case
@@ -24,13 +24,6 @@ class exact(Spelled):  # noqa: N801
     """A text that compares by its bytes: MySQL would ignore spaces at the end."""
 
     type = sa.Text()
-
-
-class whole_divide(Spelled):  # noqa: N801
-    """Divide whole numbers, without the remainder; neither is negative."""
-
-    type = sa.BigInteger()
-    common = "(({0}) / ({1}))"
 
 
 class whole_mean(Spelled):  # noqa: N801
@@ -47,13 +40,6 @@ class whole(Spelled):  # noqa: N801
     """Cut the fraction off a number that is not negative."""
 
     type = sa.BigInteger()
-
-
-class as_double(Spelled):  # noqa: N801
-    """A number as 64-bit floating point, so that a division is the same everywhere."""
-
-    type = sa.Double()
-    common = "CAST({0} AS DOUBLE)"
 
 
 class newest(Spelled):  # noqa: N801

@@ -86,7 +86,7 @@ _ALL = (
     Operator(
         "in",
         "is one of",
-        "is one of: a,b or a JSON array",
+        "is one of: a,b or a JSON array; * alone is any",
         texts,
         _in_numbers,
         ("not_in", "is none of"),

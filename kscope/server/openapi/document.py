@@ -260,8 +260,9 @@ def _answers(question: Question) -> dict[str, Any]:
         if each.name not in formats:
             continue
         # A tree, a trace and speedscope's file are JSON as well, of another shape.
-        if each.answer:
-            shapes.append(refer(each.answer))
+        if each.answer or each.listed:
+            shape = refer(each.answer) if each.answer else {"type": "object"}
+            shapes.append({"type": "array", "items": shape} if each.listed else shape)
         else:
             content[each.media_type.partition(";")[0]] = {"schema": _TEXT}
     content["application/json"] = {"schema": {"anyOf": shapes} if shapes[1:] else shapes[0]}
