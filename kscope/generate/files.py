@@ -94,9 +94,13 @@ def _orphans(files: Mapping[str, str], root: Path) -> Iterator[Drift]:
 
 def _of_others(files: Mapping[str, str], root: Path) -> Iterator[tuple[str, str]]:
     """Yield the files of other catalogs: of other folders, or of category files that exist."""
-    made_from = {_folder(source_of(text[:_NOTICE_BYTES])) for text in files.values()}
+    made_from = {source_of(text[:_NOTICE_BYTES]) for text in files.values()}
+    folders = {_folder(source) for source in made_from}
     for name, source in _not_made(files, root):
-        if source and (_folder(source) not in made_from or (root / source).is_file()):
+        # A file of a category of these that is made elsewhere now is no one else's.
+        if not source or source in made_from:
+            continue
+        if _folder(source) not in folders or (root / source).is_file():
             yield name, source
 
 

@@ -16,7 +16,7 @@ from kscope.generate.clickhouse.dialect import ClickHouseDDL
 from kscope.generate.clickhouse.statements import OVER_ALL
 from kscope.generate.ddl import create_statements, view_statements
 from kscope.generate.dialects import DIALECTS
-from kscope.generate.grafana import dashboard
+from kscope.generate.grafana import dashboards
 from kscope.generate.jsonschema import table_schema
 from kscope.generate.reference import category_reference
 from kscope.generate.tables import schema
@@ -43,12 +43,12 @@ def render(catalog: Catalog) -> Mapping[str, str]:
         charts = {"charts": to_builtins(chart_configs(category))}
         charts_file = f"web/generated/{category.table}.charts.json"
         files[charts_file] = json_file(_source(category), charts)
+        for folder, found in dashboards(category, tables, notice(_source(category))):
+            files[f"grafana/generated/{folder}/{category.table}.json"] = _json(found)
     # A union takes no rows, and SQL has no table of it.
     for category in catalog.stored:
         table, source = category.table, _source(category)
-        panels = dashboard(category, tables, notice(source))
         files[f"schema/generated/{table}.schema.json"] = json_file(source, table_schema(category))
-        files[f"grafana/generated/{table}.json"] = _json(panels)
     files["schema/category.schema.json"] = json_file("kscope/declare", editor_schema())
     files[f"{SHARED}/categories.md"] = page("kscope/declare", category_reference())
     return dict(sorted(files.items()))

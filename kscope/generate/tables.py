@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from kscope.declare.model import Catalog, Category, Column, Rollup
 from kscope.declare.types.base import Role, Storage
@@ -286,7 +287,7 @@ def _flat(category: Category, rows: sa.Table, dictionaries: Dictionaries) -> sa.
 class Texts:
     """The table that has a column's texts, under a separate name: rows hold the `key`."""
 
-    table: sa.FromClause
+    table: NamedFromClause
     key: sa.ColumnElement[Any]
     text: sa.ColumnElement[Any]
 

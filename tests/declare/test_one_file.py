@@ -104,9 +104,12 @@ def test_generated_files_have_the_type_and_the_kind(written: Path) -> None:
     assert client["type"] == "string"
     assert client["maxLength"] == 17
     assert client["pattern"].startswith("^([0-9A-Fa-f]{2}")
-    panels = json.loads((written / "grafana/generated/leases.json").read_text())["panels"]
-    assert [panel["title"] for panel in panels][1] == "Longest Waited, by client"
-    assert "max(kscope_rows.waited) AS value" in panels[1]["targets"][0]["rawSql"]
+    for source in ("mysql", "clickhouse", "api"):
+        panels = json.loads((written / f"grafana/generated/{source}/leases.json").read_text())
+        assert panels["panels"][1]["title"] == "Longest Waited, by client"
+    panels = json.loads((written / "grafana/generated/mysql/leases.json").read_text())
+    sql = panels["panels"][1]["targets"][0]["rawSql"]
+    assert "max(CAST(kscope_rows.waited AS DOUBLE)) AS kscope_amount" in sql
     editors = (written / "schema/category.schema.json").read_text()
     assert '"mac"' in editors
     assert '"longest"' in editors

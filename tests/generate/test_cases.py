@@ -84,7 +84,10 @@ def test_check_names_what_is_missing_changed_and_orphaned(tmp_path: Path) -> Non
     assert check.returncode == 1
     assert check.stderr.splitlines()[:-1] == [
         "orphaned: docs/reference/old.md",
-        "orphaned: grafana/generated/old.json",
+        *(
+            f"orphaned: grafana/generated/{each}/old.json"
+            for each in ("api", "clickhouse", "mysql")
+        ),
         "unknown: schema/generated/hand.schema.json",
         "orphaned: schema/generated/old.schema.json",
         "changed: sql/generated/clickhouse.sql",
@@ -104,6 +107,20 @@ def test_check_names_what_is_missing_changed_and_orphaned(tmp_path: Path) -> Non
     (tmp_path / "schema/generated/hand.schema.json").unlink()
     assert command(*arguments, "--check", folder=tmp_path).returncode == 0
     assert (tmp_path / "docs/reference/mine.md").exists()
+
+
+def test_a_file_that_is_made_elsewhere_now_is_an_orphan(tmp_path: Path) -> None:
+    """As dashboards that an older version made: of these categories, but in another folder."""
+    shutil.copytree(CASES / "minimal" / "categories", tmp_path / "categories")
+    arguments = ("generate", "--categories", "categories")
+    command(*arguments, folder=tmp_path)
+    moved = tmp_path / "grafana/generated/forks.json"
+    moved.write_text((moved.parent / "mysql/forks.json").read_text())
+    check = command(*arguments, "--check", folder=tmp_path)
+    assert check.stderr.splitlines()[:-1] == ["orphaned: grafana/generated/forks.json"]
+    command(*arguments, "--prune", folder=tmp_path)
+    assert not moved.exists()
+    assert (moved.parent / "mysql/forks.json").exists()
 
 
 @pytest.mark.parametrize("folder", ["mine", "elsewhere/categories"])

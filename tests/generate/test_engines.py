@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import needs
+from tests.grafana import View, dashboards
 
 if TYPE_CHECKING:
     from tests.clickhouse import Node
@@ -67,16 +66,7 @@ def test_the_flat_view_gives_the_seed_shape_back(tmp_path: Path) -> None:
         assert [step for *_, step in looked_up] == ["SCAN kscope_rows_offcputime"]
 
 
-def as_grafana_sends_it(query: str) -> str:
-    """Replace its macros as its source does, pkg/tsdb/mysql/macros.go, for a range of all time."""
-    query = query.replace("$__interval", "60s")
-    known = {
-        "__unixEpochFrom": lambda _: "0",
-        "__unixEpochTo": lambda _: "4000000000",
-        "__unixEpochGroup": lambda given: f"{given.split(',')[0]} DIV 60 * 60",
-    }
-    query = re.sub(r"\$(\w+)\(([^)]*)\)", lambda m: known[m[1]](m[2]), query)
-    return query.replace("$hostname", "'web-001','web-002'")
+VIEW = View(1795400000, 1795410000)
 
 
 @pytest.mark.mysql
@@ -88,16 +78,14 @@ def test_every_query_of_the_dashboards_runs(mariadb: MariaDB) -> None:
         mariadb.sql((folder / "mysql.sql").read_text(), name)
         if folder == DDL[0]:
             mariadb.sql(ROWS, name)
-        for file in (folder.parent.parent / "grafana/generated").glob("*.json"):
-            found = json.loads(file.read_text())
-            queries = [panel["targets"][0]["rawSql"] for panel in found["panels"]]
-            queries.append(found["templating"]["list"][1]["query"])
-            shown[file.stem] = [mariadb.sql(as_grafana_sends_it(query), name) for query in queries]
+        for table, board in dashboards(folder.parent.parent / "grafana/generated/mysql").items():
+            queries = [*(text for _, text in board.sql(VIEW)), board.hosts(VIEW)]
+            shown[table] = mariadb.sql(";SELECT '--';".join(queries), name).split("--\n")
     assert {"offcputime", "everything"} <= set(shown)
     assert shown["offcputime"] == [
-        "main;wait\t5123\n",
+        "all\t0\t5123\t0\nmysqld\t1\t5123\t0\nmain\t2\t5123\t0\nwait\t3\t5123\t5123\n",
         "1795401960\tmysqld\t5123\n",
-        "web-001\n",
+        "1\tweb-001\n",
     ]
 
 
@@ -120,7 +108,10 @@ def test_the_mysql_file_runs_twice_on_mariadb(mariadb: MariaDB) -> None:
 
 @pytest.mark.clickhouse
 def test_the_clickhouse_file_runs_twice_on_clickhouse(clickhouse: Node) -> None:
-    """A person pipes the file into `clickhouse client`; the view has the flat shape of 2016."""
+    """A person pipes the file into `clickhouse client`; the view has the flat shape of 2016.
+
+    Every query of the dashboards runs; those of off-CPU time show the row that is there.
+    """
     names = [clickhouse.new_database() for _ in DDL]
     for name, folder in zip(names, DDL, strict=True):
         for statement in 2 * _statements((folder / "clickhouse.sql").read_text()):
@@ -136,6 +127,19 @@ def test_the_clickhouse_file_runs_twice_on_clickhouse(clickhouse: Node) -> None:
         clickhouse.sql(f"INSERT INTO {table} VALUES {values}", names[0])
     shown = clickhouse.sql(f"SELECT {columns} FROM offcputime", names[0])
     assert shown.strip().split("\t") == [str(value) for value in FLAT]
+    panels: dict[str, list[str]] = {}
+    for name, folder in zip(names, DDL, strict=True):
+        for table, board in dashboards(
+            folder.parent.parent / "grafana/generated/clickhouse"
+        ).items():
+            queries = [*(text for _, text in board.sql(VIEW)), board.hosts(VIEW)]
+            panels[table] = [clickhouse.sql(text, name) for text in queries]
+    assert {"offcputime", "everything"} <= set(panels)
+    assert panels["offcputime"] == [
+        "all\t0\t5123\t0\nmysqld\t1\t5123\t0\nmain\t2\t5123\t0\nwait\t3\t5123\t5123\n",
+        "2026-11-23 02:46:00\tmysqld\t5123\n",
+        "1\tweb-001\n",
+    ]
 
 
 def _statements(text: str) -> list[str]:

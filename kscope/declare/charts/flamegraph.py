@@ -24,7 +24,7 @@ KINDS = (
         value=frozenset({Role.VALUE}),
         needs=frozenset({"stack"}),
         takes=frozenset({"by"}),
-        grafana=Panel("table", over="stack"),
+        grafana=Panel("flamegraph", over="stack"),
         suggest=_one_per_stack,
     ),
 )
