@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,12 +86,8 @@ def address(board: Dashboard, query: dict[str, Any], view: View) -> tuple[str, d
 
 def columns(query: dict[str, Any], answer: httpx.Response) -> list[dict[str, Any]]:
     """Read an answer as Infinity's backend does: only the columns that the query names, typed."""
-    if query["type"] == "csv":
-        rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(answer.text)))
-        rows = [{name: value.removeprefix("'") for name, value in row.items()} for row in rows]
-    else:
-        rows = answer.json()
-        assert isinstance(rows, list)
+    rows = answer.json()
+    assert isinstance(rows, list)
     for row in rows:
         assert {each["selector"] for each in query["columns"]} <= row.keys()
     return [
@@ -104,7 +98,7 @@ def columns(query: dict[str, Any], answer: httpx.Response) -> list[dict[str, Any
 
 def _typed(kind: str, value: Any) -> Any:
     if kind == "number":
-        return None if value in ("", None) else float(value)
+        return None if value is None else float(value)
     return datetime.fromisoformat(value).timestamp() if kind == "timestamp" else value
 
 

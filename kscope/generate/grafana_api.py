@@ -37,7 +37,7 @@ class ApiSource:
     def hosts(self, category: Category, _: Schema) -> dict[str, Any]:
         """Return the keys of the variable of hosts."""
         address = f"/api/v1/values/{category.table}/hostname"
-        asked = {"n": str(_MOST_HOSTS), **_RANGE, "format": "csv"}
+        asked = {"n": str(_MOST_HOSTS), **_RANGE, "format": "objects"}
         query = _query(address, asked, [("value", "hostname", _LABEL)], "table")
         return {
             "query": {"queryType": "infinity", "refId": "variable", "infinityQuery": query},
@@ -54,12 +54,12 @@ class ApiSource:
         asked |= {**_RANGE, "hostname__in": _HOSTS}
         match panel.over:
             case "time":
-                asked |= {"n": str(SERIES), "points": str(_POINTS), "format": "csv"}
+                asked |= {"n": str(SERIES), "points": str(_POINTS), "format": "objects"}
                 columns = [("time", "time", _TIME), ("value", "value", _NUMBER)]
                 columns += [("series", "metric", _LABEL)] if chart.by else []
                 return _query(address, asked, columns, "timeseries")
             case "by":
-                asked |= {"n": str(RANKED), "format": "csv"}
+                asked |= {"n": str(RANKED), "format": "objects"}
                 columns = [(chart.by, "metric", _LABEL), (asked["value"], "value", _NUMBER)]
                 return _query(address, asked, columns, "table")
         sides: tuple[str, ...] = ("value", "self")
@@ -69,17 +69,16 @@ class ApiSource:
             sides = ("value", "self", "valueRight", "selfRight")
         columns = [("label", "label", _LABEL)]
         columns += [(name, name, _NUMBER) for name in ("level", *sides)]
-        form = "diffgrafana" if panel.over == "base" else "grafana"
-        return _query(address, asked | {"format": form}, columns, "table")
+        return _query(address, asked | {"format": "grafana"}, columns, "table")
 
 
 def _query(
     address: str, asked: Mapping[str, str], columns: Sequence[tuple[str, str, str]], form: str
 ) -> dict[str, Any]:
-    """Return the plugin's query; its backend reads the answer, a table or an array of objects."""
+    """Return the plugin's query; its backend reads the answer, an array of objects."""
     return {
         "refId": "A",
-        "type": "csv" if asked["format"] == "csv" else "json",
+        "type": "json",
         "source": "url",
         "parser": "backend",
         "format": form,

@@ -58,6 +58,25 @@ def test_grafana_reads_the_nested_set(client: World) -> None:
     assert nothing == [{"label": "all", "level": 0, "value": 0, "self": 0}]
 
 
+def test_objects_are_one_array(client: World) -> None:
+    """With the columns' names in each row, times as in other texts, also of no rows and of many."""
+    params = DAY | {"format": "objects"}
+    found = client.get("/api/v1/rows/offcputime", params).json()
+    assert [row["pid"] for row in sorted(found, key=lambda row: str(row["time"]))][:3] == [
+        100,
+        100,
+        200,
+    ]
+    assert found[0]["time"].startswith("2026-11-23T00:00:0")
+    top = client.get("/api/v1/top/offcputime", params | {"by": "process", "n": "1"}).json()
+    assert top == [{"process": "mysqld", "elapsed": 15000, "share": 15000 / 16031, "rows": 3}]
+    assert client.get("/api/v1/rows/offcputime", params | {"pid": "1"}).json() == []
+    assert client.get("/api/v1/top/offcputime", params | {"pid": "1"}).json() == []
+    many = [{**row, "time": row["time"] + i} for i in range(4000) for row in waits()]
+    client.insert("offcputime", sorted(many, key=lambda row: str(row["hostname"])))
+    assert len(client.get("/api/v1/rows/offcputime", params).json()) == 24_006
+
+
 def test_grafana_reads_a_comparison(client: World) -> None:
     """The base is on the left."""
     params = DAY | {"format": "grafana", "hostname": "web-001", "base.hostname": "web-002"}
