@@ -16,7 +16,7 @@ from kscope.generate.tables import CategoryTables
 
 Number = sa.ColumnElement[Any]
 _SECOND = 1_000_000
-# A level of which the table of progress says nothing holds nothing.
+# The ends of a level that the table of progress does not name: it has no sums.
 _NEVER = -(2**62)
 # The name of a table of rows or sums in the statements.
 ALIAS = "kscope_rows"

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from kscope.declare.model import Catalog
 from kscope.generate.render import render
@@ -349,3 +350,23 @@ def test_every_query_of_the_dashboards_of_the_api_is_answered(server: Serving) -
             answer = get(server, *address(board, query, VIEWS["cut"]))
             assert answer.status_code == 200, (query, answer.text)
             columns(query, answer)
+
+
+def test_what_is_provisioned_is_what_dashboards_choose() -> None:
+    """Each data source of the example has dashboards, and each folder of them a data source."""
+    sources = yaml.safe_load((ROOT / "packaging/grafana/datasources.yaml").read_text())
+    plugins = [each["type"] for each in sources["datasources"]]
+    chosen = []
+    for folder in ("mysql", "clickhouse", "api"):
+        found = dashboards(ROOT / "grafana/generated" / folder).values()
+        (plugin,) = {board.found["templating"]["list"][0]["query"] for board in found}
+        chosen.append(plugin)
+        assert {panel["datasource"]["type"] for board in found for panel in board.panels} == {
+            plugin
+        }
+    assert plugins == chosen
+    uids = [
+        json.loads(path.read_text())["uid"] for path in (ROOT / "grafana/generated").rglob("*.json")
+    ]
+    assert len({*uids}) == len(uids)
+    assert yaml.safe_load((ROOT / "packaging/grafana/dashboards.yaml").read_text())["providers"]
