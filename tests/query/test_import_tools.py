@@ -162,6 +162,14 @@ def test_units_of_a_header(imported: Import) -> None:
     assert found == [("vda", "write", 4096, 10, 250), ("vdb", "read", 8192, 20, 1250)]
 
 
+def test_a_unit_for_a_header_without_one(imported: Import) -> None:
+    """Sizes keep theirs."""
+    output = "COMM PID DISK BYTES LAT QUE(us)\na 1 vda 512 5 7\n"
+    imported.done("biosnoop", output, "--unit", "ms")
+    (row,) = imported.rows("biosnoop")
+    assert (row["bytes"], row["elapsed"], row["queued"]) == (512, 5000, 7)
+
+
 @pytest.mark.parametrize("output", [outputs.TCPLIFE, outputs.TCPLIFE_CSV], ids=["text", "commas"])
 def test_connections(imported: Import, output: str) -> None:
     """tcplife, also with -s: kilobytes become bytes, milliseconds microseconds."""
@@ -432,7 +440,7 @@ def test_a_speedscope_file(imported: Import) -> None:
     """Sampled and evented profiles of one unit are read, a name chooses one; --root takes the
     first frame.
     """
-    said = imported.done("profile", outputs.SPEEDSCOPE)
+    said = imported.done("profile", "\ufeff" + outputs.SPEEDSCOPE)
     assert imported.folded("profile", "elapsed") == [
         "[unknown];main 770000",
         "[unknown];main;work 290000",

@@ -3,6 +3,7 @@
 https://github.com/jlfwong/speedscope/wiki/Importing-from-custom-sources
 """
 
+import codecs
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -135,7 +136,7 @@ def _read(reading: Reading) -> Iterator[Line]:
 
 def _decoded(reading: Reading) -> File:
     try:
-        return _FILE.decode(reading.content.whole(_MOST_BYTES))
+        return _FILE.decode(reading.content.whole(_MOST_BYTES).removeprefix(codecs.BOM_UTF8))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ReadError(1, f"is not speedscope's JSON: {error}") from None
 

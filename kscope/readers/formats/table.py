@@ -41,6 +41,7 @@ FORMATS = (
         read=_read,
         survey=_survey,
         rank=70,
+        options=frozenset({"unit"}),
         live=True,
     ),
 )

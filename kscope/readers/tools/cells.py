@@ -21,28 +21,30 @@ class CellError(ValueError):
     """A cell is not a value of its column."""
 
 
-def values_of(field: Field, text: str, columns: Mapping[str, Column]) -> Mapping[str, Any]:
+def values_of(
+    field: Field, text: str, columns: Mapping[str, Column], unit: str = ""
+) -> Mapping[str, Any]:
     """Return the values of a cell, by columns; of those only the ones in `columns`.
 
-    Raises CellError.
+    `unit` is that of numbers whose header has none. Raises CellError.
     """
     text = text.strip()
     try:
         return {
             name: checked(columns[name], value)
-            for name, value in _found(field, text).items()
+            for name, value in _found(field, text, unit).items()
             if name in columns and value is not None
         }
     except (ValueError, OverflowError):
         raise CellError(f"{text[:40]!r} does not fit the column {field.head.text}") from None
 
 
-def _found(field: Field, text: str) -> Mapping[str, Any]:
+def _found(field: Field, text: str, unit: str) -> Mapping[str, Any]:
     if field.word and field.word.read:
         return field.word.read(text) if text not in _NOTHING else {}
     if field.column is None:
         return {}
-    return {field.column.name: value_of(field.column, text, field.head.unit)}
+    return {field.column.name: value_of(field.column, text, field.head.unit or unit)}
 
 
 def checked(column: Column, value: Any) -> Any:

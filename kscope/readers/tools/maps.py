@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from kscope.readers.tools.slots import Bucket
 
 # Bytes of a line of JSON: it holds a whole map.
-LONGEST_MAP = 64 * 1024 * 1024
+LONGEST_MAP = 32 * 1024 * 1024
 # Bytes of a printed line.
 LONGEST_TEXT = 1024 * 1024
 

@@ -172,7 +172,7 @@ class Table:
         for each, cell in zip(self.layout.header.fields, cells, strict=True):
             if each.head is self.layout.header.clock:
                 self._set_clock(each.head.unit or "s", cell.strip())
-            row |= values_of(each, cell, self._known)
+            row |= values_of(each, cell, self._known, self.reading.options.unit or "")
         return row
 
     def _set_clock(self, unit: str, cell: str) -> None:
