@@ -1,5 +1,6 @@
 """Stacks a frame a line, as bcc's and libbpf-tools' offcputime and its kind print them."""
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -7,6 +8,12 @@ from kscope.readers.reading.base import Format, Head, Line, Reading, Survey
 from kscope.readers.tools.blocks import NUMBER, Blocks
 from kscope.readers.tools.clock import Clock
 from kscope.readers.tools.units import say_unit
+
+# The line before the number: a thread, a process, the other side of a wake-up, or stackcount's
+# last frame. Frames of `perf script` are farther from the margin.
+_LAST = re.compile(
+    r"\s+- +.+ \(-?\d+\)|\s+.+ \[\d+\]|\s+(?:target|waker): .*|  [^\s\d].*", re.ASCII
+)
 
 
 def _read(reading: Reading) -> Iterator[Line]:
@@ -26,10 +33,8 @@ def _survey(reading: Reading) -> Survey:
 
 
 def _matches(head: Head) -> bool:
-    return any(
-        NUMBER.fullmatch(line) and before[:1].isspace() and not NUMBER.fullmatch(before)
-        for before, line in pairwise(head.lines())
-    )
+    pairs = pairwise(head.lines())
+    return any(NUMBER.fullmatch(line) and _LAST.fullmatch(before) for before, line in pairs)
 
 
 FORMATS = (
@@ -40,7 +45,7 @@ FORMATS = (
         matches=_matches,
         read=_read,
         survey=_survey,
-        rank=45,
+        rank=38,
         options=frozenset({"value", "root", "frequency", "unit", "scale"}),
         live=True,
     ),
