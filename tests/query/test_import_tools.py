@@ -106,7 +106,12 @@ def test_no_format_takes_the_file_of_another(name: str, content: bytes) -> None:
     fitting = [each for each in FORMATS.values() if each.matches(head)]
     first = min(fitting, key=lambda each: each.rank)
     assert first.name == name
-    looser = {"bpftrace": {"table"}, "bpftrace-json": {"ndjson"}, "speedscope": {"ndjson"}}
+    looser = {
+        "bpftrace": {"table"},
+        "bpftrace-json": {"ndjson"},
+        "speedscope": {"ndjson"},
+        "stacks": {"perf"},
+    }
     assert {each.name for each in fitting} - {name} <= looser.get(name, set())
 
 

@@ -12,7 +12,7 @@ from kscope.readers.tools.units import say_unit
 # The line before the number: a thread, a process, the other side of a wake-up, or stackcount's
 # last frame. Frames of `perf script` are farther from the margin.
 _LAST = re.compile(
-    r"\s+- +.+ \(-?\d+\)|\s+.+ \[\d+\]|\s+(?:target|waker): .*|  [^\s\d].*", re.ASCII
+    r"\s++- ++.+ \(-?\d+\)|\s++.+ \[\d+\]|\s++(?:target|waker): .*|  [^\s\d].*", re.ASCII
 )
 
 
