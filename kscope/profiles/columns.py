@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from kscope.declare.charts import asked_by
@@ -48,9 +49,13 @@ class SampleColumns:
     untimed: int = 0
     _left: dict[str, Fraction] = field(default_factory=dict)
     _values: tuple[Column, ...] = field(init=False)
+    _quantities: dict[str, Quantity] = field(init=False)
+    _names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self._values = self.category.with_role(Role.VALUE)
+        self._quantities = {each.name: quantity_of(each) for each in self._values}
+        self._names = frozenset(each.name for each in self.category.columns)
 
     def row(self, sample: Sample) -> dict[str, Any]:
         """Return the row. Raises SampleError if the sample has no amount for the value column."""
@@ -60,7 +65,7 @@ class SampleColumns:
         row |= {
             name: number
             for name, number in (("pid", sample.pid), ("tid", sample.tid))
-            if number is not None and self.category.column(name) is not None
+            if number is not None and name in self._names
         }
         return row | self._labels(sample.labels, row) | self._amounts(sample.amounts)
 
@@ -97,11 +102,15 @@ class SampleColumns:
         """Remove and return the amount for a column: one of its name, else the first of its kind
         that has no other column's name.
         """
-        quantity = quantity_of(column)
-        fitting = [each for each in left if unit_of(each.unit).quantity is quantity]
-        named = [each for each in fitting if each.kind == column.name]
-        others = {each.name for each in self._values} - {column.name}
-        chosen = next((each for each in (*named, *fitting) if each.kind not in others), None)
+        quantity, chosen = self._quantities[column.name], None
+        for each in left:
+            if unit_of(each.unit).quantity is not quantity:
+                continue
+            if each.kind == column.name:
+                chosen = each
+                break
+            if chosen is None and each.kind not in self._quantities:
+                chosen = each
         if chosen:
             left.remove(chosen)
         return chosen
@@ -130,8 +139,12 @@ class SampleColumns:
                 found[column.name] = 0
 
     def _whole(self, column: Column, amount: Amount) -> int | float:
-        factor = unit_of(amount.unit).factor / unit_of(column.unit).factor
-        return self._carried(column, Fraction(amount.value) * factor)
+        factor, value = _factor(amount.unit, column.unit), amount.value
+        if not isinstance(value, int):
+            return self._carried(column, Fraction(value) * factor)
+        if factor == 1 and column.name not in self._left:
+            return value
+        return self._carried(column, Fraction(value * factor.numerator, factor.denominator))
 
     def _carried(self, column: Column, exact: Fraction) -> int | float:
         if column.type.storage is Storage.REAL:
@@ -140,6 +153,12 @@ class SampleColumns:
         whole = exact.numerator // exact.denominator
         self._left[column.name] = exact - whole
         return whole
+
+
+@lru_cache(256)
+def _factor(unit: str, own: str) -> Fraction:
+    """Return the factor from a unit to a column's own; both have the same quantity."""
+    return unit_of(unit).factor / unit_of(own).factor
 
 
 def quantity_of(column: Column) -> Quantity:
