@@ -40,7 +40,7 @@ LAYERS = {
     "store": ("backends", "schema", "sums", "symbols", "write", "", "housekeeping", "copy"),
     "query": ("sql", "parse", "scan", "changes", "answers", "columnar", "export", "across", ""),
     "server": ("http", "ingest", "receive", "openapi", "read", "symbols", ""),
-    "readers": ("reading", "tools", "formats", ""),
+    "readers": ("reading", "tools", "perf", "formats", ""),
     "assistant": ("texts", ""),
     "agent": ("host", "rows", "stacks", "engines", "run", ""),
 }

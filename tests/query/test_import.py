@@ -98,7 +98,7 @@ def test_perf_script_becomes_samples_at_their_times(server: Serving) -> None:
     ]
     rows = server.get("/api/v1/rows/profile", hostname="perf", order="time", **SPAN).json()
     found = [dict(zip(rows["columns"], row, strict=True)) for row in rows["rows"]]
-    assert [row["pid"] for row in found] == [900, 22]
+    assert [(row["pid"], row["tid"]) for row in found] == [(900, 901), (0, 22)]
     assert found[1]["time"] - found[0]["time"] == 1_005_333
 
 

@@ -1,0 +1,1 @@
+"""The text of `perf script`: heads of samples, frames, and the lines around them."""
