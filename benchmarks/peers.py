@@ -38,6 +38,7 @@ _COLLAPSE = "**/stackcollapse-perf.pl"
 _PERIOD = re.compile(r"(:\s*)\d+(\s+\S+:\s*)$", re.MULTILINE)
 _ARGUMENTS = re.compile(r"\((?!anonymous namespace\)).*")
 _GO_METHOD = re.compile(r"\.\(.*\)\.")
+_KERNEL = "_[k]"
 _MARK = re.compile(r"_\[[ki]\]$")
 _LIBRARY = re.compile(r"(?<=\S) \[[^\[\]]*\]$")
 _MOST_SHOWN = 10
@@ -48,8 +49,9 @@ def main() -> None:
     collapse = next(folder.glob(_COLLAPSE), None)
     if collapse is None:
         sys.exit(f"{folder}: has no stackcollapse-perf.pl, which a clone of FlameGraph has")
-    print(f"| {'file':42} | samples | FlameGraph's | same stacks | skipped lines |")
-    print("|---|--:|--:|--:|---|")
+    columns = ("samples", "FlameGraph's", "same stacks", "same with the kernel's marks")
+    print(f"| {'file':42} | {' | '.join(columns)} | skipped lines |")
+    print("|---|--:|--:|--:|--:|---|")
     for place in _PLACES:
         for file in sorted(folder.glob(place)):
             _compare(file, collapse)
@@ -59,13 +61,22 @@ def _compare(file: Path, collapse: Path) -> None:
     try:
         ours, told = _ours(file)
     except KscopeError as error:
-        print(f"| {file.name:42} | - | - | - | {str(error).rpartition('/')[2]} |")
+        print(f"| {file.name:42} | - | - | - | - | {str(error).rpartition('/')[2]} |")
         return
     theirs = _theirs(file, collapse)
+    marked = sum((ours & theirs).values())
+    ours, theirs = _unmarked(ours), _unmarked(theirs)
     same = sum((ours & theirs).values())
-    counts = f"{ours.total():7} | {theirs.total():12} | {same:11}"
+    counts = f"{ours.total():7} | {theirs.total():12} | {same:11} | {marked}"
     print(f"| {file.name:42} | {counts} | {'; '.join(told)} |")
     _show([*(ours - theirs)], [*(theirs - ours)])
+
+
+def _unmarked(stacks: Counter[str]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for stack, count in stacks.items():
+        found[stack.replace(_KERNEL, "")] += count
+    return found
 
 
 def _show(ours: list[str], theirs: list[str]) -> None:
@@ -117,13 +128,16 @@ def _plain_stack(process: str, frames: list[str]) -> Iterator[str]:
 
 
 def _plain(frame: str) -> str:
-    """Return a name as both write it: without arguments, libraries, quotes and marks."""
+    """Return a name as both write it: without arguments, libraries, quotes and FlameGraph's mark
+    of inlined functions.
+    """
+    mark = _KERNEL if frame.endswith(_KERNEL) else ""
     name = _LIBRARY.sub("", _MARK.sub("", frame))
     if not _GO_METHOD.search(name):
         name = _ARGUMENTS.sub("", name)
     # A frame without a name is [libc.so.6] for FlameGraph, `[unknown] [libc.so.6]` for us.
     nameless = not name.strip() or re.fullmatch(r"\[.*\]", name)
-    return "[unknown]" if nameless else re.sub("[\"']", "", name).strip()
+    return ("[unknown]" if nameless else re.sub("[\"']", "", name).strip()) + mark
 
 
 if __name__ == "__main__":
