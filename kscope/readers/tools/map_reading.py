@@ -100,18 +100,10 @@ class MapReading:
     def _entry(self, entry: Entry) -> Iterator[Line]:
         if not self.event and _SURVEYED not in self.reading.survey.facts:
             self.event = entry.name if fitness(entry, self.rows) else ""
-        if entry.name != self.event:
-            return
-        try:
+        if entry.name == self.event:
             line = self.rows.line(entry, self.printings.new(entry), self.clock.at)
-        except ReadError as error:
-            if _SURVEYED in self.reading.survey.facts:
-                raise
-            # In a pipe the reader goes on: it must know the printings so far.
-            self.reading.skipped.add(error.number, str(error))
-            return
-        if line:
-            yield line
+            if line:
+                yield line
 
     def _printed(self, item: Printed) -> Iterator[Line]:
         found = _OBJECT.match(item.text)
