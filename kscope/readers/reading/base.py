@@ -143,10 +143,9 @@ class Reading:
         """Yield the sentences for the user, once all rows are read."""
         yield from self.notices
         if self._columns and self._columns.untimed:
-            columns = self._columns
             yield (
-                f"the time of {columns.untimed} samples is not known, so their "
-                f"{columns.value.name} is 0: name their rate with --frequency HZ"
+                f"the time of {self._columns.untimed} samples is not known and stored as 0: name "
+                "their rate with --frequency HZ"
             )
         yield from self.skipped.told()
 
