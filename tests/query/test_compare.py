@@ -88,6 +88,9 @@ def test_a_base_need_not_share_a_filter(client: World) -> None:
     sides = {"hostname": "web-001", "process": "mysqld", "base.from": SIX_SECONDS["from"]}
     answer = compare(client, **sides, **{"base.any": "hostname"})
     assert (answer["total"], answer["base_total"]) == (8000, 15000)
+    assert (
+        compare(client, **sides, **{"base.hostname__in": "*"})["base_total"] == answer["base_total"]
+    )
     both = compare(client, **sides, **{"base.any": "hostname,process"})
     assert both["base_total"] == 16031
     wrong = client.get("/api/v1/compare/offcputime", params=sides | {"base.any": "hostnam"})
