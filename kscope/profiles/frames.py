@@ -59,11 +59,11 @@ def marked(name: str, file: str, program: str = "") -> str:
 
 
 def without_name(file: str, address: int) -> str:
-    """Return the frame of a function that has no name: `libx.so.6+0x1a30`."""
+    """Return the frame of a function that has no name: `libx.so.6+0x1a30`, or its address alone."""
     library = file_name(file)
-    if not library and not address:
-        return UNKNOWN
-    return f"{library or UNKNOWN}+0x{address:x}"
+    if not library:
+        return f"0x{address:x}" if address else UNKNOWN
+    return f"{library}+0x{address:x}"
 
 
 def file_name(path: str) -> str:

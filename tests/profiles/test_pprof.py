@@ -78,7 +78,7 @@ def test_files_mark_frames() -> None:
     (stack,) = stacks(made)
     assert stack.split(";") == [
         "[unknown]",
-        "[unknown]+0xabc",
+        "0xabc",
         "shop+0x401000",
         "work:now",
         "libc.so.6+0x2234",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from starlette.routing import Route
 
 from kscope.config import ReceiverSettings, ReceiveSettings
+from kscope.declare.model import Catalog
 from kscope.server.http.metrics import ReceiveCounts
 from kscope.server.ingest.routes import Ingest
 from kscope.server.receive.intake import Intake
@@ -21,6 +22,14 @@ RECEIVERS: Mapping[str, Callable[[Intake], list[Route]]] = {
 }
 
 
+def _announce(protocol: str, catalog: Catalog) -> None:
+    taken = [c.table for c in catalog.stored if protocol in {each.protocol for each in c.receive}]
+    if taken:
+        log.info("profiles of %s become rows of %s", protocol, ", ".join(taken))
+    else:
+        log.warning("no category has `receive: {%s: ...}`: its profiles are refused", protocol)
+
+
 def receiver_routes(
     ingest: Ingest, settings: ReceiveSettings, counts: ReceiveCounts
 ) -> list[Route]:
@@ -30,5 +39,5 @@ def receiver_routes(
         own: ReceiverSettings | None = getattr(settings, protocol)
         if own is not None:
             routes += make(Intake(protocol, ingest, own, counts))
-            log.info("profiles of %s are taken in", protocol)
+            _announce(protocol, ingest.live.catalog)
     return routes
