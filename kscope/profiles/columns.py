@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 from kscope.declare.charts import asked_by
@@ -11,9 +10,14 @@ from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role, Storage
 from kscope.errors import KscopeError
 from kscope.profiles.frames import clean, folded
-from kscope.profiles.sample import Amount, Quantity, Sample, unit_of
+from kscope.profiles.plan import Plan, Signature, plan_of, quantity_of
+from kscope.profiles.sample import Amount, Sample
 
-_SECOND = 10**6
+__all__ = ["SampleColumns", "SampleError", "Wanted", "quantity_of", "sample_columns",
+           "unknown_values"]  # fmt: skip
+
+# Of samples with different amounts.
+_PLANS = 1000
 
 
 class SampleError(KscopeError):
@@ -47,14 +51,12 @@ class SampleColumns:
     root: Column | None
     frequency: float | None = None
     untimed: int = 0
-    _left: dict[str, Fraction] = field(default_factory=dict)
-    _values: tuple[Column, ...] = field(init=False)
-    _quantities: dict[str, Quantity] = field(init=False)
+    # The rest of a column's unit: a number of parts, and how many make one.
+    _left: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _plans: dict[tuple[Signature, float | None], Plan] = field(default_factory=dict)
     _names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._values = self.category.with_role(Role.VALUE)
-        self._quantities = {each.name: quantity_of(each) for each in self._values}
         self._names = frozenset(each.name for each in self.category.columns)
 
     def row(self, sample: Sample) -> dict[str, Any]:
@@ -82,89 +84,43 @@ class SampleColumns:
         return named
 
     def _amounts(self, amounts: tuple[Amount, ...]) -> dict[str, Any]:
-        left = [*amounts]
-        found: dict[str, Any] = {}
-        # The chosen column has the first choice of the amounts.
-        for column in (self.value, *(each for each in self._values if each is not self.value)):
-            amount = self._taken(left, column)
-            if amount is not None:
-                found[column.name] = self._whole(column, amount)
-        self._add_time(found)
-        self._add_samples(found)
-        if self.value.name not in found:
-            raise SampleError(f"has no {self.value.name}; choose another column with --value")
-        for column in self._values:
-            if column.name not in found and not column.optional:
-                found[column.name] = 0
+        plan = self._plan(tuple([(each.kind, each.unit) for each in amounts]))
+        found: dict[str, Any] = dict.fromkeys(plan.zeros, 0)
+        for step in plan.steps:
+            amount = found[step.source] if step.source else amounts[step.place].value
+            found[step.column.name] = self._carried(step.column, amount, step.factor)
+        self.untimed += plan.untimed
         return found
 
-    def _taken(self, left: list[Amount], column: Column) -> Amount | None:
-        """Remove and return the amount for a column: one of its name, else the first of its kind
-        that has no other column's name.
-        """
-        quantity, chosen = self._quantities[column.name], None
-        for each in left:
-            if unit_of(each.unit).quantity is not quantity:
-                continue
-            if each.kind == column.name:
-                chosen = each
-                break
-            if chosen is None and each.kind not in self._quantities:
-                chosen = each
-        if chosen:
-            left.remove(chosen)
-        return chosen
+    def _plan(self, amounts: Signature) -> Plan:
+        key = (amounts, self.frequency)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = plan_of(self.category, self.value, amounts, self.frequency)
+            if not plan.fills(self.value):
+                raise SampleError(f"has no {self.value.name}; choose another column with --value")
+            if len(self._plans) < _PLANS:
+                self._plans[key] = plan
+        return plan
 
-    def _add_samples(self, found: dict[str, Any]) -> None:
-        """Add the number of samples whose time is known, by their rate."""
-        for column in self._values:
-            counter = self.category.column(column.sampled_by)
-            time = found.get(column.name)
-            if counter and counter.name not in found and time is not None and self.frequency:
-                count = Fraction(time) * Fraction(self.frequency) / _SECOND
-                found[counter.name] = self._carried(counter, count)
-
-    def _add_time(self, found: dict[str, Any]) -> None:
-        """Add the time of counted samples, by their rate."""
-        for column in self._values:
-            if column.name in found or column.type.unit != "us":
-                continue
-            counter = self.category.column(column.sampled_by) or self.category.count
-            count = found.get(counter.name) if counter else None
-            if count is not None and self.frequency:
-                time = Fraction(count) * _SECOND / Fraction(self.frequency)
-                found[column.name] = self._carried(column, time)
-            elif count is not None and column.sampled_by:
-                self.untimed += 1
-                found[column.name] = 0
-
-    def _whole(self, column: Column, amount: Amount) -> int | float:
-        factor, value = _factor(amount.unit, column.unit), amount.value
-        if not isinstance(value, int):
-            return self._carried(column, Fraction(value) * factor)
-        if factor == 1 and column.name not in self._left:
-            return value
-        return self._carried(column, Fraction(value * factor.numerator, factor.denominator))
-
-    def _carried(self, column: Column, exact: Fraction) -> int | float:
+    def _carried(self, column: Column, value: float | Fraction, factor: Fraction) -> int | float:
+        """Return the value times the factor; of whole numbers the rest is added to the next one."""
         if column.type.storage is Storage.REAL:
-            return float(exact)
-        exact += self._left.get(column.name, Fraction())
-        whole = exact.numerator // exact.denominator
-        self._left[column.name] = exact - whole
+            return float(Fraction(value) * factor)
+        # Nearly all values are whole, and integers are ten times as fast as fractions.
+        exact = factor if isinstance(value, int) else Fraction(value) * factor
+        parts, of = exact.numerator, exact.denominator
+        if isinstance(value, int):
+            parts *= value
+        rest, rest_of = self._left.get(column.name, (0, 1))
+        if rest and rest_of != of:
+            both = Fraction(parts, of) + Fraction(rest, rest_of)
+            parts, of = both.numerator, both.denominator
+        else:
+            parts += rest
+        whole, rest = divmod(parts, of)
+        self._left[column.name] = rest, of
         return whole
-
-
-@lru_cache(256)
-def _factor(unit: str, own: str) -> Fraction:
-    """Return the factor from a unit to a column's own; both have the same quantity."""
-    return unit_of(unit).factor / unit_of(own).factor
-
-
-def quantity_of(column: Column) -> Quantity:
-    """Return the kind of amounts that a value column takes."""
-    quantity = unit_of(column.unit).quantity
-    return Quantity.COUNT if quantity is Quantity.OTHER else quantity
 
 
 def sample_columns(category: Category, wanted: Wanted) -> SampleColumns:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from kscope.declare.files.category import read_category
 from kscope.profiles.columns import SampleColumns, Wanted, sample_columns
 from kscope.profiles.sample import Amount, Sample
@@ -48,3 +50,11 @@ def test_time_has_samples_by_their_rate() -> None:
     found = [rows.row(sample(Amount("cpu", "nanoseconds", 15_000_000))) for _ in range(2)]
     assert [(row["elapsed"], row["samples"]) for row in found] == [(15_000, 1), (15_000, 2)]
     assert "samples" not in columns(CPU, "elapsed").row(sample(Amount("cpu", "ms", 1)))
+
+
+def test_what_is_left_of_a_unit_is_not_lost() -> None:
+    """Whole numbers, parts and other units in turn: the sum is right."""
+    rows = columns(CPU, "elapsed")
+    amounts = [("ns", 1500), ("us", 1.25), ("ns", 700), ("ms", Fraction(1, 2000)), ("ns", 50)] * 3
+    found = [rows.row(sample(Amount("cpu", unit, value)))["elapsed"] for unit, value in amounts]
+    assert sum(found) == 12
