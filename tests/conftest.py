@@ -41,11 +41,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name a long text by its length.
+    """Name a long text, or bytes that are no text, by their length.
 
     A worker passes the name to each program that it starts, and all workers must agree on it: a
     compressed text holds the time.
     """
     if isinstance(val, str | bytes) and len(val) > MAX_ID:
+        return f"{argname}-{len(val)}"
+    if isinstance(val, bytes) and not (val.isascii() and b"\0" not in val):
         return f"{argname}-{len(val)}"
     return None
