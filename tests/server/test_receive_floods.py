@@ -145,6 +145,7 @@ FLOODS: dict[str, tuple[str, dict[str, str], Callable[[], bytes], set[int]]] = {
     "unknown fields": (PPROF, {}, lambda: pprof(b"\x78\x01" * (3 * MIB)), {400}),
     "a long line": (FOLDED, {}, lambda: b"x" * (7 * MIB), {413}),
     "many lines": (FOLDED, {}, lambda: b"main;work 1\n" * 50_000, {200}),
+    "empty lines": (FOLDED, {}, lambda: b"\n" * (3 * MIB), {413}),
     "many stacks": (
         FOLDED,
         {},
@@ -158,6 +159,13 @@ FLOODS: dict[str, tuple[str, dict[str, str], Callable[[], bytes], set[int]]] = {
         {400},
     ),
     "messages of OTLP": (OTLP, OTLP_PROTO, lambda: otlp(b"\x12\x00" * (3 * MIB)), {413}),
+    "resources of OTLP": (OTLP, OTLP_PROTO, lambda: b"\x0a\x00" * (3 * MIB), {413}),
+    "ids of OTLP": (
+        OTLP,
+        OTLP_PROTO | {"Content-Encoding": "gzip"},
+        lambda: gzip.compress(otlp(b"\x3a\x00" * (3 * MIB)), 1),
+        {413},
+    ),
     "texts of OTLP": (OTLP, OTLP_PROTO, lambda: written(2, b"\x2a\x00" * (3 * MIB)), {413}),
     "attributes of OTLP": (
         OTLP,

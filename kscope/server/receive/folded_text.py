@@ -8,7 +8,10 @@ from kscope.server.http.problems import HttpProblem
 from kscope.server.receive.gather import Pushed
 
 _LONGEST = 256 * 1024
+_MOST = 1_000_000
 _SHOWN = 60
+# Of the byte order, which some editors write first.
+_MARK = "\ufeff"
 
 
 def folded(body: bytes | bytearray, factor: int) -> Iterator[Pushed]:
@@ -35,7 +38,9 @@ def _frames(stack: str) -> tuple[str, ...]:
 
 def _lines(body: bytes | bytearray) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(BytesIO(body), 1):
+        if number > _MOST:
+            raise HttpProblem(413, f"more than {_MOST} lines: send fewer at a time")
         if len(line) > _LONGEST:
             raise HttpProblem(413, f"line {number} is longer than {_LONGEST} bytes")
-        if text := line.decode(errors="replace").strip():
+        if text := line.decode(errors="replace").lstrip(_MARK if number == 1 else "").strip():
             yield number, text

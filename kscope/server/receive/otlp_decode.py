@@ -43,13 +43,15 @@ LAYOUT = (
 )
 # Of one request, in all its lists.
 _MOST_MESSAGES = 500_000
+_MOST_FIELDS = 3_000_000
 _MOST_NUMBERS = 1_000_000
 _TEXT = 4096
 # JSON is decoded in one piece.
 _MAX_JSON = 16 * 1024 * 1024
 # Bytes of memory for a message, for a byte of packed numbers, and for a value of JSON.
 _MESSAGE, _PACKED, _VALUE = 160, 18, 40
-_STEP = 1000
+# Fields that one step reads.
+_STEP = 5000
 # Messages with many others in them, which are read in steps.
 _LARGE = frozenset({Request, Dictionary, ResourceProfiles, ScopeProfiles, Profile})
 _DECODER = msgspec.json.Decoder(Request, strict=False)
@@ -62,9 +64,12 @@ class _Wire:
     body: Content
     room: Room
     messages: int = 0
+    fields: int = 0
+    pause: int = 0
 
     def steps(self, of: type[M], start: int, end: int) -> Steps[M]:
         """Return a message that may be large. Raises WireError or HttpProblem."""
+        self.count()
         found: dict[str, Any] = {}
         plan = _PLANS[of]
         for each in fields(self.body, start, end):
@@ -75,7 +80,8 @@ class _Wire:
                 own.put(found, (yield from self.steps(own.of, each[2], each[3])))
             else:
                 own.put(found, self._value(of, own, each))
-            if self.messages % _STEP == 0:
+            if self.fields >= self.pause:
+                self.pause = self.fields + _STEP
                 yield Lane.GOOD
         return of(**found)
 
@@ -89,6 +95,10 @@ class _Wire:
         return of(**found)
 
     def _value(self, of: type[M], own: "_Plan", each: Field) -> Any:
+        # A field that is no message and comes again and again adds nothing to the messages.
+        self.fields += 1
+        if self.fields > _MOST_FIELDS:
+            raise HttpProblem(413, f"more than {_MOST_FIELDS} fields: send fewer samples at a time")
         # Protobuf allows lists that are not packed, and no sender writes them: `values` of a single
         # number is the `link_index` of an older layout.
         if each[1] != own.wire:
