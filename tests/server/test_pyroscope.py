@@ -132,6 +132,20 @@ def test_connect_sends_json(server: Serving) -> None:
     assert "series 0: rawProfile is not base64" in answer.json()["message"]
 
 
+@pytest.mark.parametrize("name", ["rawProfile", "raw_profile"])
+def test_connect_s_json_is_that_of_protobuf(server: Serving, name: str) -> None:
+    """Either name of a field, either alphabet of base64 with or without its end, and null."""
+    raw = timed(cpu({"main": 10_000_000})) + b"\x78\x00\x78\x7f\x78\x7f"
+    labels = [{"name": "hostname", "value": name}, {"name": "later", "value": None}]
+    for packed in (base64.b64encode(raw), base64.urlsafe_b64encode(raw).rstrip(b"=")):
+        sample = {name: packed.decode(), "ID": None}
+        body = {"series": [{"labels": labels, "samples": [sample]}, {"labels": None}]}
+        answer = push(server, json.dumps(body).encode(), content_type="application/json")
+        assert (answer.status_code, answer.text) == (200, "{}")
+    (row,) = rows(server, "profile", hostname=name)
+    assert row["elapsed"] == 10_000
+
+
 def test_a_push_that_is_sent_again_counts_once(server: Serving) -> None:
     """By its id in each series; without one by its content, if that has a time."""
     raw, other = timed(cpu({"main": 10_000_000})), timed(cpu({"main": 20_000_000}))
@@ -240,6 +254,17 @@ def test_text_is_samples_at_a_rate(server: Serving) -> None:
         assert ingest(server, b"main;work\nmain;work\n", name=name, **form).status_code == 200
     found = rows(server, "profile", hostname="lines")
     assert [(row["elapsed"], row["samples"]) for row in found] == [(20_000, 2), (40_000, 2)]
+
+
+def test_a_span_that_is_relative_names_no_push(server: Serving) -> None:
+    """A script sends the same text every hour; with times of its own it is the same push."""
+    name = "hourly{hostname=hourly}"
+    for _ in range(2):
+        for asked in ({"from": "now-1h", "until": "now"}, {"from": START, "until": START + 10}):
+            answer = ingest(server, b"\xef\xbb\xbfmain 3\r\n", name=name, **asked)
+            assert answer.status_code == 200
+    found = rows(server, "profile", hostname="hourly")
+    assert [(row["stack"], row["samples"]) for row in found] == [("main", 3)] * 3
 
 
 def test_a_script_may_name_its_push(server: Serving) -> None:

@@ -58,7 +58,10 @@ _RELATIVE = re.compile(r"now(?:-(\d{1,9})([smhdw]))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class IngestQuery:
-    """The query of one request. Times are in microseconds, `rate` in samples a second."""
+    """The query of one request. Times are in microseconds, `rate` in samples a second.
+
+    It is `timed` if it names a span that is another one each time, unlike now-1h.
+    """
 
     application: str
     tags: Mapping[str, str]
@@ -87,7 +90,7 @@ def read_query(query: QueryParams, content_type: str, now: int) -> IngestQuery:
         tags,
         kind,
         _moment("until", query.get("until", ""), now),
-        bool(query.get("from") and query.get("until")),
+        all(_TIME.fullmatch(query.get(end, "")) for end in ("from", "until")),
         int(rate),
         query.get("units", "") or "samples",
         _format(query.get("format", ""), content_type),

@@ -32,26 +32,32 @@ class _Series:
     samples: list[tuple[bytes, str]] = field(default_factory=list)
 
 
+# Protobuf's JSON: null is the same as nothing, and a field may have its name of the proto file.
 class _JsonLabel(msgspec.Struct):
-    name: str = ""
-    value: str = ""
+    name: str | None = None
+    value: str | None = None
 
 
-class _JsonSample(msgspec.Struct, rename={"raw_profile": "rawProfile", "id": "ID"}):
-    raw_profile: str = ""
-    id: str = ""
+class _JsonSample(
+    msgspec.Struct, rename={"raw": "rawProfile", "raw_snake": "raw_profile", "id": "ID"}
+):
+    raw: str | None = None
+    raw_snake: str | None = None
+    id: str | None = None
 
 
 class _JsonSeries(msgspec.Struct):
-    labels: Annotated[list[_JsonLabel], msgspec.Meta(max_length=_MOST_LABELS)] = []
-    samples: Annotated[list[_JsonSample], msgspec.Meta(max_length=_MOST_SAMPLES)] = []
+    labels: Annotated[list[_JsonLabel], msgspec.Meta(max_length=_MOST_LABELS)] | None = None
+    samples: Annotated[list[_JsonSample], msgspec.Meta(max_length=_MOST_SAMPLES)] | None = None
 
 
 class _JsonRequest(msgspec.Struct):
-    series: Annotated[list[_JsonSeries], msgspec.Meta(max_length=_MOST_SERIES)] = []
+    series: Annotated[list[_JsonSeries], msgspec.Meta(max_length=_MOST_SERIES)] | None = None
 
 
 _DECODER = msgspec.json.Decoder(_JsonRequest)
+# Its base64 has either alphabet, and may lack the end.
+_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 
 def add_push(body: bytearray, gathered: Gathered, now: int, *, json: bool) -> Steps[None]:
@@ -84,18 +90,25 @@ def _key(series: _Series, raw: bytes, own: str) -> str:
 def _from_json(body: bytearray, room: Room) -> list[_Series]:
     _check(body.count(b"{"), _MOST_OBJECTS, "objects")
     found = []
-    for number, each in enumerate(_DECODER.decode(body).series):
-        series = _Series({label.name: label.value[:_LABEL] for label in each.labels})
-        for sample in each.samples:
-            try:
-                raw = base64.b64decode(sample.raw_profile, validate=True)
-            except (binascii.Error, ValueError) as error:
-                detail = f"series {number}: rawProfile is not base64: {error}"
-                raise HttpProblem(400, detail) from None
-            room(len(raw))
-            series.samples.append((raw, sample.id[:_ID]))
+    for number, each in enumerate(_DECODER.decode(body).series or ()):
+        labels = ((label.name or "", label.value or "") for label in each.labels or ())
+        series = _Series({name: value[:_LABEL] for name, value in labels})
+        for sample in each.samples or ():
+            raw = _unpacked(sample.raw or sample.raw_snake or "", number, room)
+            series.samples.append((raw, (sample.id or "")[:_ID]))
         found.append(series)
     return found
+
+
+def _unpacked(base64_text: str, series: int, room: Room) -> bytes:
+    room(2 * len(base64_text))
+    packed = base64_text.encode().translate(_ALPHABET)
+    packed += b"=" * (-len(packed) % 4)
+    try:
+        return base64.b64decode(packed, validate=True)
+    except (binascii.Error, ValueError) as error:
+        detail = f"series {series}: rawProfile is not base64: {error}"
+        raise HttpProblem(400, detail) from None
 
 
 def _from_wire(body: bytearray, room: Room) -> list[_Series]:
