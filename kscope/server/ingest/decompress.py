@@ -58,7 +58,7 @@ def decompressor(encoding: str) -> Decompress | None:
     except KeyError:
         raise HttpProblem(
             415,
-            f"Content-Encoding {encoding[:40]!r} is not known here: send gzip, zstd or plain JSON",
+            f"Content-Encoding {encoding[:40]!r} is not known here: send gzip, zstd or none",
             headers={"Accept-Encoding": "gzip, zstd"},
         ) from None
     return partial(_collected, coding) if coding else None
