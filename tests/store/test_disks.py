@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kscope.profiles.wire import written
 from tests import needs
 from tests import serving as running
 from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.mariadb import install
+from tests.profiles.made import cpu
+from tests.receiving import counted, receiving
+from tests.server.test_otlp import PATH as OTLP
+from tests.server.test_otlp import simple
+from tests.server.test_pyroscope import PUSH, series
 from tests.serving import serving, start, stop
 from tests.store.faults import COUNT, eventually_stored, fails_to_start, filled, send, tmpfs
 
@@ -192,6 +198,31 @@ def test_a_locked_file(tmp_path: Path) -> None:
         other.close()
         eventually_stored(server)
         assert scalar(database, COUNT) == 2
+
+
+@pytest.mark.usefixtures("impatient")
+def test_receivers_of_a_locked_file(tmp_path: Path) -> None:
+    """503 and Retry-After too, each in the words of its protocol, and counted."""
+    with receiving(tmp_path) as server:
+        other = sqlite3.connect(tmp_path / "kernelscope.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        said = "the database is locked by another process"
+        for path, kind, body in (
+            (PUSH, "application/proto", series({"hostname": "a"}, cpu({"main": 1000}).content)),
+            (OTLP, "application/x-protobuf", simple("a").content),
+        ):
+            where, headers = f"{server.ingest}{path}", {"Content-Type": kind}
+            answer = server.client.post(where, content=body, headers=headers)
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) > 0
+            # A google.rpc.Status: 1 code, 2 message.
+            status = written(1, 14) + written(2, said.encode())
+            connect = f'{{"code":"unavailable","message":"{said}"}}'.encode()
+            assert answer.content == (status if path == OTLP else connect)
+        other.close()
+        for protocol in ("pyroscope", "otlp"):
+            refused = {"protocol": protocol, "reason": "busy"}
+            assert counted(server, "profiles_refused_total", **refused) == 1
 
 
 @pytest.mark.usefixtures("impatient")

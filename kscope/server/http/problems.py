@@ -103,17 +103,12 @@ async def _answer(request: Request, error: Exception) -> Response:
             return problem(error.status, error.detail, error.faults, error.headers, error.type)
         case HTTPException():
             return problem(error.status_code, error.detail, headers=error.headers)
-        case BatchRefused():
-            # The text names the database and its tables, which the sender must not see.
-            log.error("rows refused by the database: %s", error)
-            return problem(422, "the database refuses these rows; the server's log says why")
         case QueryTimeout():
             detail = f"{error}: ask for a shorter range, or filter by a host or a process"
             return problem(504, detail)
         case StoreError():
-            if not error.logged:
-                _failures(request.app.state, type(error)).warning(str(error))
-            return problem(503, error.public, headers={"Retry-After": str(error.retry_after)})
+            found = store_problem(request.app.state, error)
+            return problem(found.status, found.detail, headers=found.headers)
         case QueryError():
             return problem(error.status, str(error), [_fault(each) for each in error.complaints])
         case KscopeError():
@@ -125,6 +120,17 @@ async def _answer(request: Request, error: Exception) -> Response:
     path = request.scope["raw_path"].decode("latin-1")
     log.error("%s %s failed", request.method, path, exc_info=error)
     return problem(500, "the server failed to answer this; its log says why")
+
+
+def store_problem(state: State, error: StoreError) -> HttpProblem:
+    """Return the problem of a database that refuses rows or fails, which the log has whole."""
+    if isinstance(error, BatchRefused):
+        # The text names the database and its tables, which the sender must not see.
+        log.error("rows refused by the database: %s", error)
+        return HttpProblem(422, "the database refuses these rows; the server's log says why")
+    if not error.logged:
+        _failures(state, type(error)).warning(str(error))
+    return HttpProblem(503, error.public, headers={"Retry-After": str(error.retry_after)})
 
 
 def _failures(state: State, kind: type[StoreError]) -> ThrottledLog:

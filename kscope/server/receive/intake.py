@@ -12,11 +12,12 @@ from starlette.requests import Request
 from kscope.config import ReceiverSettings
 from kscope.server.http.memory_budget import Share
 from kscope.server.http.metrics import ReceiveCounts
-from kscope.server.http.problems import HttpProblem
+from kscope.server.http.problems import HttpProblem, store_problem
 from kscope.server.ingest.decompress import decompressor
 from kscope.server.ingest.fair_queue import Lane, Steps
 from kscope.server.ingest.routes import Ingest, key_of, refuse_pages
 from kscope.server.receive.gather import Gathered
+from kscope.store.backends.errors import StoreError
 from kscope.store.write.batch import Batch
 
 # Reads a body, and adds its profiles. Raises HttpProblem.
@@ -70,7 +71,10 @@ class Intake:
         A request that is sent again after an error is stored once, profile by profile.
         """
         refuse_pages(request)
-        gathered = await self._stored(request, read)
+        try:
+            gathered = await self._stored(request, read)
+        except StoreError as error:
+            raise store_problem(request.app.state, error) from error
         self.counts.profiles[self.protocol] += gathered.taken
         self.counts.samples[self.protocol] += gathered.samples
         self.counts.refused[self.protocol, "no category"] += sum(gathered.untaken.values())
