@@ -71,6 +71,9 @@ class Logger:
     Rows that the server refuses are dropped, or with a spool set aside, and the others arrive; a
     warning is logged, and the next `flush` or `close` raises KscopeError. The end of a `with`
     block waits up to `close_within` seconds for the server.
+
+    It belongs to the process that made it: in a child after a fork, which has none of its threads,
+    a call raises KscopeError, and `close` does nothing.
     """
 
     def __init__(  # noqa: PLR0913 - each with a default that fits
@@ -102,6 +105,7 @@ class Logger:
         self._refused = self._all_refused = 0
         self._noting = threading.Lock()
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self._closed = threading.Event()
         endpoint = Endpoint(url, token)
         self._url = endpoint.url
@@ -123,6 +127,7 @@ class Logger:
         since 1970, a datetime (local time without an offset), or ISO 8601 text (UTC without one).
         A `hostname` replaces the Logger's own for this row.
         """
+        self._check_process()
         row = row_of(table, columns)
         host = str(row.pop("hostname", None) or self._hostname)
         with self._lock:
@@ -172,6 +177,7 @@ class Logger:
         """Return when all rows so far are stored. KscopeError if that takes more than `timeout`
         seconds, or if the server refused rows.
         """
+        self._check_process()
         self._seal_all()
         for sender in self._senders:
             sender.hurry(_LONGEST_PAUSE)
@@ -185,6 +191,9 @@ class Logger:
 
         KscopeError with the number of rows that did not arrive; with a spool they are kept there.
         """
+        if os.getpid() != self._process:
+            # The other process sends its rows. A thread that held the lock is not here.
+            return
         with self._lock:
             if self._closed.is_set():
                 return
@@ -215,6 +224,13 @@ class Logger:
         for other in abandoned(mine.parent):
             spool.adopt(other)
         return spool
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise KscopeError(
+                f"this Logger belongs to process {self._process}, which forked: make another one"
+                " in the child"
+            )
 
     def _check_room(self) -> None:
         """Raise KscopeError if too many rows wait."""

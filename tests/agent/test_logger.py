@@ -319,6 +319,39 @@ def test_with_a_spool_rows_outlive_the_process(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*-cpu-*"))
 
 
+FORKING = """if 1:
+    import os, sys
+    from kscope.client import Logger
+    from kscope.errors import KscopeError
+    log = Logger(sys.argv[1], spool=sys.argv[2], interval=60)
+    log("cpu", n=1)
+    # As if another thread were in a call at that moment.
+    log._lock.acquire()
+    child = os.fork()
+    if not child:
+        for call in (lambda: log("cpu", n=2), log.flush):
+            try:
+                call()
+            except KscopeError as error:
+                print(error)
+        log.close()
+        sys.exit()
+    log._lock.release()
+    assert os.waitpid(child, 0)[1] == 0
+    log.close()
+"""
+
+
+def test_a_child_sends_no_rows_of_its_parent(tmp_path: Path) -> None:
+    """A fork copies the rows that wait, but no thread: the child must not send them, nor wait."""
+    with fake_server() as server:
+        command = [sys.executable, "-c", FORKING, server.url, tmp_path]
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.count("make another one in the child") == 2
+    assert ran.stderr == ""
+    assert [row["n"] for row in server.rows("cpu")] == [1]
+
+
 SCRIPT = """if 1:
     import sys
     from kscope.client import Logger
