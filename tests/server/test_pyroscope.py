@@ -257,7 +257,7 @@ def test_text_is_samples_at_a_rate(server: Serving) -> None:
 
 
 def test_a_span_that_is_relative_names_no_push(server: Serving) -> None:
-    """A script sends the same text every hour; with times of its own it is the same push."""
+    """A script may send the same text every hour; with a span in numbers it is the same push."""
     name = "hourly{hostname=hourly}"
     for _ in range(2):
         for asked in ({"from": "now-1h", "until": "now"}, {"from": START, "until": START + 10}):

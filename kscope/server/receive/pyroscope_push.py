@@ -56,7 +56,7 @@ class _JsonRequest(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_JsonRequest)
-# Its base64 has either alphabet, and may lack the end.
+# Its base64 has either alphabet, with or without the end.
 _ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 
