@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from kscope.declare.model import Catalog
@@ -21,6 +21,7 @@ from kscope.query.responses import begun
 from kscope.query.scan.paging import Order
 from kscope.server.http.question_deadline import reader_of
 from kscope.server.http.request_body import read_small
+from kscope.server.http.streaming import Streamed
 from kscope.server.openapi.components import OldColumn
 from kscope.server.read.routes import json_response
 from kscope.store.reader import Reader
@@ -50,7 +51,7 @@ async def _post(request: Request) -> Response:
             drawing = await _flamegraph(reader, questions[0])
         return Response(drawing, media_type="application/json")
     content = await begun(_listed(reader, questions))
-    return StreamingResponse(content, media_type="application/json")
+    return Streamed(content, media_type="application/json")
 
 
 async def _flamegraph(reader: Reader, question: OldQuestion) -> bytes:

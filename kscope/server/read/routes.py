@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from kscope import __version__
@@ -21,6 +21,7 @@ from kscope.query.parse.scope import category_of
 from kscope.query.questions import OF_ALL, QUESTIONS
 from kscope.server.http.problems import HttpProblem, problem
 from kscope.server.http.question_deadline import reader_of
+from kscope.server.http.streaming import Streamed
 from kscope.server.openapi.components import ServerInfo
 from kscope.server.openapi.document import document
 
@@ -143,7 +144,7 @@ def _response(body: responses.Response) -> Response:
         # Compress and send piece by piece, so that other requests are served in between.
         headers["Content-Length"] = str(len(content))
         content = _cut(content)
-    return StreamingResponse(_full(content), headers=headers, media_type=body.media_type)
+    return Streamed(_full(content), headers=headers, media_type=body.media_type)
 
 
 async def _full(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
