@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
 from kscope.declare.model import Category
-from kscope.errors import KscopeError
+from kscope.errors import KscopeError, UsageError, without_secrets
 from kscope.readers.formats import FORMATS
 from kscope.readers.importer import Importer
 from kscope.readers.reading.base import Options
 from kscope.readers.recording import STDIN, Recording, content_of, opened
+
+# Files that failed, in one message.
+_MOST_NAMED = 20
 
 
 @click.command(name="import", epilog=readeroptions.table_of(FORMATS))
@@ -56,8 +60,11 @@ def import_(  # noqa: PLR0913 - one per option
     """Send recordings of other tools as rows of TABLE.
 
     The content of a file decides its format; it can be compressed (gzip, zstd, bzip2). - reads
-    standard input. If you send a recording again, the server stores its rows once.
+    standard input. If you send a recording again, the server stores its rows once. A file that
+    cannot be read does not keep the next ones back; the exit code is then 1.
     """
+    if files.count(STDIN) > 1:
+        raise UsageError("- is named more than once: standard input can be read once")
     settings = chosen_settings(config)
     category = stored_category(table, [*settings.categories, *categories])
     token = read_token(token_file or settings.agent.token_file)
@@ -66,19 +73,44 @@ def import_(  # noqa: PLR0913 - one per option
     given = _moment(moment)
     if STDIN in files and sys.stdin is not None and sys.stdin.isatty():
         click.echo("a recording is read from the terminal; Ctrl-D ends it", err=True)
-    for file in files:
+    # An absolute start has one text, however it is written.
+    said = moment if given is None or moment.startswith("now") else repr(given)
+
+    def send(file: str) -> None:
         progress = Progress(file)
         try:
             with content_of(file, progress.read) as content:
                 recording = opened(file, content, category, Options(**chosen), form or "")
                 began = _began(recording) if given is None else given
-                importer = Importer(endpoint, recording, hostname, constant, began, moment)
+                importer = Importer(endpoint, recording, hostname, constant, began, said)
                 progress.importer = importer
                 for _ in importer.send():
                     pass
         finally:
             progress.end()
         _tell(importer)
+
+    _each(files, send)
+
+
+def _each(files: Sequence[str], send: Callable[[str], None]) -> None:
+    """Send each file. Raises the error of a single one; of several, those that failed."""
+    if len(files) == 1:
+        send(files[0])
+        return
+    failed = []
+    for file in files:
+        try:
+            send(file)
+        except KscopeError as error:
+            text = without_secrets(str(error))
+            click.echo(text if text.startswith(f"{file}:") else f"{file}: {text}", err=True)
+            failed.append(file)
+    if failed:
+        raise KscopeError(
+            f"{len(failed)} of {len(files)} files were not imported, or not whole: "
+            f"{', '.join(failed[:_MOST_NAMED])}{' ...' if failed[_MOST_NAMED:] else ''}"
+        )
 
 
 def _tell(importer: Importer) -> None:

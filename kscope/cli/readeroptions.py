@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +22,16 @@ def _factor(_: click.Context, __: click.Parameter, text: str) -> Fraction:
     return Fraction(text)
 
 
+def _rate(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """Read a number of samples a second."""
+    if text is None:
+        return None
+    with suppress(ValueError):
+        if 0 < (rate := float(text)) <= _MOST_HZ:
+            return rate
+    raise click.BadParameter(f"'{text}' is not a number above 0 and up to {_MOST_HZ}, such as 99")
+
+
 _NUMBERS = (
     click.option("--value", default="", help="Column for the numbers of the stacks. [the chart's]"),
     click.option(
@@ -31,7 +42,7 @@ _NUMBERS = (
     ),
     click.option(
         "--frequency",
-        type=click.FloatRange(0, _MOST_HZ, min_open=True),
+        callback=_rate,
         metavar="HZ",
         help="Samples a second, for their time. [the recording's own]",
     ),

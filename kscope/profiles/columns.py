@@ -89,7 +89,9 @@ class SampleColumns:
         for step in plan.steps:
             amount = found[step.source] if step.source else amounts[step.place].value
             found[step.column.name] = self._carried(step.column, amount, step.factor)
-        self.untimed += plan.untimed
+        if plan.untimed:
+            counters = {each.sampled_by for each in self.category.with_role(Role.VALUE)}
+            self.untimed += max((found[each] for each in counters if each in found), default=1)
         return found
 
     def _plan(self, amounts: Signature) -> Plan:

@@ -1,11 +1,14 @@
 """Which format a recording has, by its content."""
 
+import re
 from collections.abc import Sequence
 
-from kscope.errors import KscopeError, UsageError
+from kscope.errors import KscopeError, UsageError, printable
 from kscope.readers.formats import FORMATS
 from kscope.readers.reading.base import Format, Head
 
+_CONVERT = "convert it to UTF-8 before, as iconv does"
+_BY_SPEEDSCOPE = "open it in https://www.speedscope.app, and import what that exports"
 # Files that are not read, by their first bytes, and what to do with them.
 _OTHERS = (
     (b"PERFILE2", "is perf's own file: run `perf script -i FILE` and import its output"),
@@ -13,7 +16,21 @@ _OTHERS = (
     (b"\x7fELF", "is a program"),
     (b"<?xml", "is XML, perhaps a picture: import the recording that it was drawn from"),
     (b"<svg", "is a picture: import the folded text that it was drawn from"),
+    (b"PK\x03\x04", "is a zip archive: extract it, and import its files"),
+    (b"7z\xbc\xaf", "is a 7z archive: extract it, and import its files"),
+    (b"\xfd7zXZ", "is compressed by xz: decompress it before, as xzcat does"),
+    (b"\x04\x22\x4d\x18", "is compressed by lz4: decompress it before, as lz4cat does"),
+    (b"\xff\xfe", f"is UTF-16: {_CONVERT}"),
+    (b"\xfe\xff", f"is UTF-16: {_CONVERT}"),
 )
+# JSON that has no rows, and what looks like it.
+_OBJECTS = (
+    (r'"(?:traceEvents|displayTimeUnit)"', "is a trace of Chrome or Perfetto, which is not read"),
+    (r'"nodes"\s*:\s*\[', f"is a profile of Chrome or Node: {_BY_SPEEDSCOPE}"),
+    (r'"meta"\s*:\s*\{', f"is a profile of Firefox: {_BY_SPEEDSCOPE}"),
+    (r"'ts'\s*:", "is what bcc's tools print with -j: import their output without -j"),
+)
+_TAR = (257, b"ustar")
 # Compressed data, which a pipe is read without.
 _PACKED = (
     (b"\x1f\x8b", "is compressed: decompress it before, as in zcat FILE | kscope log TABLE"),
@@ -37,12 +54,33 @@ def format_of(file: str, head: Head, name: str = "") -> Format:
     for magic, advice in _OTHERS:
         if head.raw.startswith(magic):
             raise KscopeError(f"{file}: {advice}")
+    if head.raw.startswith(_TAR[1], _TAR[0]):
+        raise KscopeError(f"{file}: is a tar archive: extract it, and import its files")
+    if any(head.raw.startswith(magic) for magic, _ in _PACKED):
+        raise KscopeError(f"{file}: is compressed twice: decompress it once before")
     if name:
         return FORMATS[name]
+    for start, advice in _OBJECTS:
+        if re.match(rf"\s*\{{\s*{start}", head.text):
+            raise KscopeError(f"{file}: {advice}")
+    return _found(file, head)
+
+
+def _found(file: str, head: Head) -> Format:
     found = _first(head)
     if found is None:
-        raise UsageError(f"{file}: name its format with --format {'|'.join(FORMATS)}")
+        binary = b"\0" in head.raw
+        what = "it has bytes of 0, as binary files and UTF-16 have" if binary else _begins(head)
+        raise UsageError(
+            f"{file}: is in no format that is known, {what}; name its format with --format "
+            f"{'|'.join(FORMATS)}"
+        )
     return found
+
+
+def _begins(head: Head) -> str:
+    first = head.text.strip().partition("\n")[0].strip()
+    return f"it begins with '{printable(first)}'"
 
 
 def format_of_lines(lines: Sequence[str]) -> Format | None:

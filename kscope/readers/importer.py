@@ -67,7 +67,10 @@ class Importer:
                 self._post(host, list(group))
             yield batch[-1].number
         if not self.rows:
-            raise KscopeError(f"{self.recording.file}: has no rows in the format {self._format}")
+            why = next((f": {said}" for said in self.reading.skipped.told()), "")
+            raise KscopeError(
+                f"{self.recording.file}: has no rows in the format {self._format}{why}"
+            )
 
     @property
     def _format(self) -> str:
@@ -87,12 +90,10 @@ class Importer:
         rows = [self._row(line, stacks) for line in lines]
         table = self.recording.category.table
         body = {"hostname": host, "time": timestamp(self.began), "stacks": list(stacks)}
-        # The same part of the same recording has the same key, so it is stored once, whenever and
-        # from wherever it is sent: times that only follow from that are no part of it.
-        plain = json.dumps(
-            [self.recording.identity, self.moment, self.rows, host, list(stacks), rows],
-            sort_keys=True,
-        )
+        # The same part of the same recording has the same key, so a table stores it once, whenever
+        # and from wherever it is sent: times that only follow from that are no part of it.
+        part = [self.recording.identity, table, self.moment, self.rows, host, list(stacks), rows]
+        plain = json.dumps(part, sort_keys=True)
         key = blake2b(plain.encode(), digest_size=16).hexdigest()
         for line, row in zip(lines, rows, strict=True):
             self._set_time(line, row)

@@ -6,7 +6,15 @@ from fractions import Fraction
 from itertools import islice
 
 from kscope.profiles.sample import Sample
-from kscope.readers.reading.base import Format, Head, Line, ReadError, Reading, Survey
+from kscope.readers.reading.base import (
+    LONGEST_LINE,
+    Format,
+    Head,
+    Line,
+    ReadError,
+    Reading,
+    Survey,
+)
 from kscope.readers.tools.units import say_unit
 
 # No tool writes longer numbers, and the server accepts only shorter ones.
@@ -18,6 +26,7 @@ _NO_STACK = "[no stack]"
 _DELIMITER = "-"
 _KERNEL = "_[k]"
 _CHECKED = 1000
+_NO_NUMBER = "must end with a number, as in main;write 42"
 
 
 def _read(reading: Reading) -> Iterator[Line]:
@@ -28,6 +37,9 @@ def _read(reading: Reading) -> Iterator[Line]:
         if not text or text.startswith("#"):
             continue
         stack, _, value = text.rpartition(" ") if " " in text else text.rpartition("\t")
+        if not _NUMBER.fullmatch(value):
+            reading.skipped.add(number, _NO_NUMBER)
+            continue
         amount = _number(number, value, reading)
         frames = [] if stack.strip() == _NO_STACK else stack.rstrip().split(";")
         process = frames.pop(0) if reading.columns.root and frames else ""
@@ -46,15 +58,14 @@ def _marked(frames: Sequence[str]) -> tuple[str, ...]:
 
 def _number(line: int, text: str, reading: Reading) -> Fraction:
     """Return the exact number. Raises ReadError."""
-    if not _NUMBER.fullmatch(text):
-        raise ReadError(
-            line, f"must end with a number, as in main;write 42, not with {text[:40]!r}"
-        )
     number = Fraction(text.rstrip("."))
     column, options = reading.columns.value, reading.options
     stated = options.unit or options.scale != 1
     if number.denominator != 1 and column.type.json["type"] == "integer" and not stated:
-        raise ReadError(line, f"{text} is not a whole number, as {column.name} are")
+        counted = column.sampled_by or column.name
+        raise ReadError(
+            line, f"{text} is not a whole number, as {counted} are; say its unit with --unit"
+        )
     return number
 
 
@@ -74,8 +85,11 @@ def _survey(reading: Reading) -> Survey:
 
 
 def _matches(head: Head) -> bool:
-    lines = [line for line in head.lines() if not line.startswith("#")]
-    return bool(lines) and all(map(_ENDS_WITH_NUMBER.fullmatch, lines[:_CHECKED]))
+    lines = [line for line in head.lines(LONGEST_LINE) if not line.startswith("#")][:_CHECKED]
+    found = [line for line in lines if _ENDS_WITH_NUMBER.fullmatch(line)]
+    # A tool's warnings may stand between its stacks.
+    damaged = len(found) > len(lines) / 2 and all(";" in line for line in found)
+    return bool(lines) and (len(found) == len(lines) or damaged)
 
 
 FORMATS = (

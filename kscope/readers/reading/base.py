@@ -159,6 +159,11 @@ class Reading:
             self._columns = sample_columns(self.category, wanted)
         return self._columns
 
+    def sampled_at(self, rate: float) -> None:
+        """Take the samples a second that the recording names, unless they are known or 0."""
+        if rate > 0 and self.columns.frequency is None:
+            self.columns.frequency = rate
+
     def number(self, value: int | Fraction, unit: str = "") -> Amount:
         """Return a number of the recording as an amount: the user's unit wins, then `unit`, then
         that of the column.
@@ -182,10 +187,16 @@ class Head:
     text: str
     whole: bool
 
-    def lines(self) -> list[str]:
-        """Return its lines that are not blank; one that is cut off is left out."""
+    def lines(self, longest: int = 64 * 1024) -> list[str]:
+        """Return its lines that are not blank and have at most `longest` characters; one that is
+        cut off is left out.
+        """
         found = self.text.splitlines()
-        return [line for line in (found if self.whole else found[:-1]) if line.strip()]
+        return [
+            line
+            for line in (found if self.whole else found[:-1])
+            if len(line) <= longest and line.strip()
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

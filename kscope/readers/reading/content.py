@@ -69,9 +69,12 @@ class FileContent:
     def head(self) -> Head:
         """Return the beginning, by which the format is found."""
         with self._open() as file:
-            raw = _read_up_to(file, _HEAD + 1)
-        text = raw[:_HEAD].removeprefix(_BOM).decode("utf-8", "replace")
-        return Head(raw[:_HEAD], text, len(raw) <= _HEAD)
+            raw, most = _read_up_to(file, _HEAD + 1), _HEAD
+            if b"\n" not in raw:
+                # The first line of a deep stack is longer.
+                raw, most = raw + _read_up_to(file, LONGEST_LINE), LONGEST_LINE
+        text = raw[:most].removeprefix(_BOM).decode("utf-8", "replace")
+        return Head(raw[:most], text, len(raw) <= most)
 
     def identity(self) -> str:
         """Return a hash of the bytes, which does not depend on their compression."""
