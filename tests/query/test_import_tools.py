@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +137,14 @@ def test_columns_without_a_place_are_left_out_and_named_once(imported: Import) -
     ]
     found = [(row["process"], row["pid"], row["path"]) for row in imported.rows("opensnoop")]
     assert sorted(found) == [("Web Content", 1234567, "/etc/a b"), ("work", 5550, "work.tmp")]
+
+
+def test_programs_in_quotes(imported: Import) -> None:
+    """execsnoop -q quotes each argument; CSV has names of columns in its first line."""
+    imported.done("execsnoop", 'PCOMM PID PPID RET ARGS\nsh 5 4 0 "/bin/my sh" "-c"\n')
+    imported.done("execsnoop", 'process,pid,path,user,arguments\nls,6,/bin/ls,me,"a,b"\n')
+    found = {row["pid"]: (row["path"], row["arguments"]) for row in imported.rows("execsnoop")}
+    assert found == {5: ("/bin/my sh", '"/bin/my sh" "-c"'), 6: ("/bin/ls", "a,b")}
 
 
 def test_ends_of_processes(imported: Import) -> None:
@@ -284,9 +293,10 @@ def test_histograms_in_milliseconds(imported: Import) -> None:
     assert "which are off by 2.4 % for each thousand" in said
 
 
-def test_histograms_of_processes(imported: Import) -> None:
-    """runqlat -P names the process behind its number."""
-    imported.done("runqlat", outputs.RUNQLAT)
+@pytest.mark.parametrize("name", ["work", "b'work'", "'work'"])
+def test_histograms_of_processes(imported: Import, name: str) -> None:
+    """runqlat -P names the process behind its number; older ones in quotes."""
+    imported.done("runqlat", outputs.RUNQLAT.replace("work", name))
     (row,) = imported.rows("runqlat")
     assert (row["process"], row["pid"], row["latency"]) == ("work", 833, [120, 99])
 
@@ -318,6 +328,17 @@ def test_plain_stacks_of_samples(imported: Import) -> None:
     ]
     assert sum(row["elapsed"] for row in imported.rows("profile")) == 80_000
     assert {(row["pid"], row["tid"]) for row in imported.rows("profile")} == {(6177, 0)}
+
+
+def test_plain_stacks_of_other_releases(imported: Import) -> None:
+    """Python 3 with an older bcc prints bytes; profile names its rate; libbpf-tools name files."""
+    said = imported.done("profile", outputs.PROFILE_BYTES)
+    assert imported.folded("profile", "samples") == [
+        "swapper/1;secondary_startup_64_[k];default_idle_[k] 71",
+        "work;main;read [libc.so.6];entry_SYSCALL_64_[k];vfs_read_[k] 27",
+    ]
+    assert sum(row["elapsed"] for row in imported.rows("profile")) == 2_000_000
+    assert "is not known" not in said
 
 
 def test_counted_stacks(imported: Import) -> None:
@@ -408,6 +429,21 @@ def test_maps_of_stats(imported: Import, output: str) -> None:
     if output is outputs.JSON_STATS:
         refused = imported.run("syscalls", output, "--event", "a").stderr
         assert "@a: an average cannot be added up: print stats() or sum()" in refused
+
+
+@pytest.mark.parametrize("separator", [", ", ","], ids=["text", "json"])
+def test_keys_that_are_tuples(imported: Import, separator: str) -> None:
+    """Their brackets are no text, those of a name are; parts of a microsecond add up."""
+    entries = {f"(a{separator}(sd-pam))": 700, f"(read{separator}work)": 900, "b,(c)": 400}
+    if separator == ",":
+        output = json.dumps({"type": "map", "data": {"@": entries}})
+    else:
+        output = "".join(f"@[{key}]: {number}\n" for key, number in entries.items())
+    imported.done("syscalls", output.replace("b,(c)", f"b{separator}(c)"), "--unit", "ns")
+    sums = imported.sums("syscalls", "process", "elapsed")
+    assert sums.keys() == {"a", "read", "b"}
+    assert sum(sums.values()) == 2
+    assert imported.sums("syscalls", "syscall", "count").keys() == {"(sd-pam)", "work", "(c)"}
 
 
 def test_maps_that_are_printed_again(imported: Import) -> None:
@@ -524,6 +560,19 @@ def test_a_profile_of_several_sample_types(imported: Import) -> None:
     assert "inuse" not in said
 
 
+def test_a_profile_that_perf_data_converter_made(imported: Import) -> None:
+    """Its samples and their events are both counts: the samples are kept."""
+    making = Making()
+    making.types(("cycles_sample", "count"), ("cycles_event", "count"))
+    making.message.period_type.type = making.text("cycles")
+    making.message.period_type.unit = making.text("count")
+    making.message.period = 1000
+    making.sample([making.location("read"), making.location("main")], 5, 5000, comm="app", pid=7)
+    imported.done("profile", making.content, "--frequency", "100")
+    back = {"from": "2026-11-23", "to": "2026-11-25"}
+    assert imported.folded("profile", "samples", **back) == ["app;main;read 5"]
+
+
 def test_a_profile_that_pprof_wrote(imported: Import, tmp_path: Path) -> None:
     """`pprof -proto` reads our export and writes another one with the same totals."""
     imported.done("offcputime", "app;main;read 300\nother;x 7\n")
@@ -558,6 +607,7 @@ def test_our_own_exports_come_back(imported: Import, form: str) -> None:
         ("profile", outputs.MAP_STACKS, ("--keys", "x"), "--keys x: profile has no such column"),
         ("profile", outputs.MAP_STACKS, ("--keys", "tid,tid,stack"), "names a column twice"),
         ("execsnoop", "a b c\n1 2 3\n", ("--format", "table"), "-:1: no line names columns of"),
+        ("biolatency", "PID COMM ARGS\n1 sh sh\n", (), "-:1: no line names columns of biolatency"),
         ("softirqs", outputs.EXECSNOOP, (), "-:1: no line names columns of softirqs"),
         ("syscalls", "@a[x, y]: 1\n@a[z]: 2\n", (), "has entries of 2 and of 1 keys"),
         ("syscalls", "@a[x, y, z]: 1\n", ("--keys", "comm,syscall"), "is divided like two"),

@@ -163,6 +163,23 @@ Sampling at 49 Hertz of PID [6177] by user + kernel stack for 2 secs.
         1
 
 """
+# bcc 0.12's frames, and those of libbpf-tools with -v.
+PROFILE_BYTES = """\
+Sampling at 49 Hertz of all threads by user + kernel stack for 2 secs.
+
+    b'default_idle'
+    b'secondary_startup_64'
+    -                b'swapper/1' (0)
+        71
+
+    #0  0xffffffff8109d4b7 vfs_read+0x87
+    #1  0xffffffff81a00088 entry_SYSCALL_64
+    #2  0x00007f1122334455 read+0x14 (/usr/lib/libc.so.6+0xf2a14)
+    #3  0x000055aa11223344 main
+    -                work (77)
+        27
+
+"""
 STACKCOUNT = """\
 Tracing 1 functions for "t:sched:sched_switch"... Hit Ctrl-C to end.
 ^C
@@ -414,6 +431,7 @@ BY_FORMAT = {
     "stacks": (
         OFFCPUTIME,
         PROFILE_DELIMITED,
+        PROFILE_BYTES,
         STACKCOUNT,
         WAKEUPTIME,
         WAKEUPTIME_TURNED,

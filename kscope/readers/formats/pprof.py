@@ -42,9 +42,12 @@ def _read(reading: Reading) -> Iterator[Line]:
 
 
 def _counted(profile: Profile, amounts: Sequence[Amount]) -> tuple[Amount, ...]:
-    """Return the number of samples, if it is only known by the time between two of them."""
-    _, unit = profile.period_type
+    """Return the number of samples, if it is only known by the amount between two of them."""
+    kind, unit = profile.period_type
     if len(amounts) != 1 or amounts[0].unit != unit or profile.period <= 0:
+        return ()
+    if unit_of(unit).quantity is Quantity.COUNT and amounts[0].kind != kind:
+        # perf_data_converter has samples of a thousand cycles each: both are counts.
         return ()
     return (Amount("samples", "count", Fraction(amounts[0].value) / profile.period),)
 

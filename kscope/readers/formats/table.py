@@ -4,11 +4,15 @@ PCOMM            PID    PPID   RET ARGS
 sh               10474  10421    0 /bin/sh -c ls
 """
 
+import re
 from collections.abc import Iterator
 
 from kscope.readers.reading.base import Format, Head, Line, Reading, Survey
 from kscope.readers.tools.headers import like_header
 from kscope.readers.tools.tables import Table, require_header
+
+# The first line of CSV that names columns, as our own export does.
+_NAMES = re.compile(r"[a-z_]\w{0,63}(?:,[a-z_]\w{0,63}){2,99}", re.ASCII)
 
 
 def _read(reading: Reading) -> Iterator[Line]:
@@ -29,7 +33,8 @@ def _survey(reading: Reading) -> Survey:
 
 
 def _matches(head: Head) -> bool:
-    return any(map(like_header, head.lines()))
+    lines = head.lines()
+    return any(map(like_header, lines)) or bool(lines and _NAMES.fullmatch(lines[0]))
 
 
 FORMATS = (

@@ -10,10 +10,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from kscope.profiles.frames import marked as in_file
 from kscope.profiles.sample import Sample
 from kscope.readers.reading.base import Line, ReadError, Reading
 from kscope.readers.tools.clock import Clock
-from kscope.readers.tools.frames import is_outermost, kernel, marked, named, without_tracer
+from kscope.readers.tools.frames import (
+    is_outermost,
+    kernel,
+    marked,
+    named,
+    plain,
+    without_tracer,
+)
 
 NUMBER = re.compile(r"\s+(\d{1,20})\s*", re.ASCII)
 _BETWEEN = re.compile(r"--|-")
@@ -25,6 +33,12 @@ _SIDE = re.compile(r"(?P<side>target|waker):\s+(?P<comm>.{0,64})")
 _SIDES = {"target", "waker"}
 _SIDE_NUMBER = re.compile(r"(?P<comm>.*) \d{1,10}", re.ASCII)
 _FRAME = re.compile(r"(?:#\d+\s+)?(?:0x)?(?P<address>[0-9a-f]{6,16})\s+(?P<name>\S.*)", re.ASCII)
+# libbpf-tools print the file of a frame with -v: `read+0x14 (/usr/lib/libc.so.6+0xf2a14)`.
+_IN_FILE = re.compile(
+    r"(?P<name>.*\S) \((?P<file>[/\[][^()]{0,4096}?)(?:\+0x[0-9a-f]+)?\)", re.ASCII
+)
+# profile says how often it samples.
+_RATE = re.compile(r"Sampling at (\d{1,6}) Hertz\b.*", re.ASCII)
 _MOST_LINES = 10_000
 _LONGEST = 4096
 
@@ -57,11 +71,11 @@ class Block:
         elif _BETWEEN.fullmatch(text):
             self.below = []
         elif thread := _THREAD.fullmatch(text):
-            self.process, self.tid = thread["comm"], int(thread["number"])
+            self.process, self.tid = plain(thread["comm"]), int(thread["number"])
         elif side := _SIDE.fullmatch(text):
-            self.sides[side["side"]] = side["comm"].strip()
+            self.sides[side["side"]] = plain(side["comm"])
         elif process := _PROCESS.fullmatch(text):
-            self.process, self.pid = process["comm"], int(process["number"])
+            self.process, self.pid = plain(process["comm"]), int(process["number"])
         else:
             (self.above if self.below is None else self.below).append(_frame(text))
 
@@ -96,9 +110,12 @@ def _frame(text: str) -> str:
     found = _FRAME.fullmatch(text)
     if found is None:
         return named(text)
-    name = named(found["name"])
     inside = len(found["address"]) == 16 and found["address"].startswith("ffff")
-    return kernel(name) if inside else name
+    file = _IN_FILE.fullmatch(found["name"])
+    name = named(file["name"] if file else found["name"])
+    if inside:
+        return kernel(name)
+    return in_file(name, file["file"]) if file else name
 
 
 @dataclass(slots=True)
@@ -137,7 +154,9 @@ class Blocks:
             self._block = Block()
 
     def _other(self, number: int, text: str) -> None:
-        if self.seen and not text.startswith(("Detaching", "WARNING: ", "Tracing ")):
+        if rate := _RATE.fullmatch(text):
+            self.reading.sampled_at(int(rate[1]))
+        elif self.seen and not text.startswith(("Detaching", "WARNING: ", "Tracing ")):
             self.reading.skipped.add(number, "is neither a frame nor a number")
 
     def _row(self, number: int, block: Block, value: int) -> Line:

@@ -21,7 +21,9 @@ _TRACER = re.compile(
     r"|bpf_trampoline_\w+|bpf_overflow_handler|__?bpf_prog_run\w*|trace_call_bpf\w*"
     r"|perf_trace_run_bpf_submit"
 )
-_OFFSET = re.compile(r"\+(?:0x[0-9a-f]+|\d+)$", re.ASCII)
+# Behind a name, or before the file that it is from.
+_OFFSET = re.compile(r"\+(?:0x[0-9a-f]+|\d+)(?=$| \[[^\[\]]*\]$)", re.ASCII)
+_BYTES = re.compile(r"b(['\"])(.*)\1")
 
 
 def bare(frame: str) -> str:
@@ -31,7 +33,14 @@ def bare(frame: str) -> str:
 
 def named(frame: str) -> str:
     """Return a frame without its offset."""
-    return _OFFSET.sub("", frame.strip())
+    return _OFFSET.sub("", plain(frame))
+
+
+def plain(name: str) -> str:
+    """Return a name without the marks of bytes: bcc up to 0.15 prints `b'read'` with Python 3."""
+    name = name.strip()
+    found = _BYTES.fullmatch(name)
+    return found[2] if found else name
 
 
 def without_tracer(frames: Sequence[str]) -> list[str]:

@@ -30,6 +30,8 @@ _SECTION = re.compile(r"(?P<name>[A-Za-z_][\w ]{0,40}?) = (?P<value>.*)")
 _AVERAGE = re.compile(
     r"avg = \d+ (?P<unit>\w+), total: (?P<total>\d{1,20}) \w+, count: \d+", re.ASCII
 )
+# Older bcc prints `disk = 'vda'`, `disk = b'vda'` and `pid = 12 b'cron'`.
+_QUOTED = re.compile(r"(?<!\S)b?(['\"])(.*)\1$")
 _MOST_BUCKETS = 2000
 _LONGEST_SECTION = 1000
 
@@ -137,14 +139,14 @@ class Histograms:
         if average:
             yield from self._total(number, average)
         elif section:
-            self._section = self._values(section["name"].strip(), section["value"])
+            self._section = self._values(section["name"].strip(), section["value"].strip())
         elif self.seen and not text.startswith(("Detaching", "WARNING: ")):
             self.reading.skipped.add(number, "is neither a histogram nor its header")
 
     def _values(self, name: str, value: str) -> dict[str, Any]:
         category = self.reading.category
         columns = {each.name: each for each in category.columns}
-        word = section_of(name, category)
+        word, value = section_of(name, category), _QUOTED.sub(r"\2", value)
         try:
             if word and word.read:
                 found = dict(word.read(value))

@@ -65,8 +65,21 @@ def parts_of(keys: str | None, separator: str) -> list[Part]:
             found.append(Part(frames=tuple(_frame(line) for line in piece.split("\n") if line)))
         else:
             sides = place > 0, place + 1 < len(pieces)
-            found += map(Part, _texts(piece, separator, sides))
+            found += map(Part, _without_brackets(_texts(piece, separator, sides)))
     return found
+
+
+def _without_brackets(texts: list[str]) -> list[str]:
+    """Return keys without the brackets of a tuple: `(read` and `bash)`. A name may have both."""
+    opened = -1
+    for place, text in enumerate(texts):
+        more = text.count("(") - text.count(")")
+        if text.startswith("(") and more > 0:
+            opened = place
+        elif opened >= 0 and text.endswith(")") and more < 0:
+            texts[opened], texts[place] = texts[opened][1:], text[:-1]
+            opened = -1
+    return texts
 
 
 def _texts(piece: str, separator: str, sides: tuple[bool, bool]) -> list[str]:

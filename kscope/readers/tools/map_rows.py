@@ -22,11 +22,15 @@ _SAMPLE = ("process", "pid", "tid")
 
 @dataclass(slots=True)
 class MapRows:
-    """Turns entries into rows. Raises UsageError for --keys that name no column."""
+    """Turns entries into rows. Raises UsageError for --keys that name no column.
+
+    The part of a unit that a row has no place for is added to the next one, so sums are right.
+    """
 
     reading: Reading
     keys: KeyColumns = field(init=False)
     _counts: dict[str, int] = field(default_factory=dict)
+    _left: dict[str, Fraction] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.keys = key_columns(self.reading.category, self.reading.options.keys)
@@ -100,7 +104,7 @@ class MapRows:
         elif isinstance(value, Stats):
             total = value_column(reading, counted=False)
             count = event_count(category)
-            row = {total.name: _converted(reading, total, value.total)}
+            row = {total.name: self._converted(total, value.total)}
             row |= {count.name: value.count} if count and count != total else {}
         else:
             assert isinstance(value, int)
@@ -109,11 +113,22 @@ class MapRows:
                 reading.notice(
                     f"the numbers are taken as {column.name}; choose another with --value"
                 )
-            row = {column.name: _converted(reading, column, value)}
+            row = {column.name: self._converted(column, value)}
         missing = missing_of(category, {*row})
         if missing:
             reading.notice(f"the recording does not have {', '.join(missing)}")
         return row
+
+    def _converted(self, column: Column, number: int) -> int | float:
+        unit, scale = self.reading.options.unit, self.reading.options.scale
+        factor = unit_of(unit).factor / unit_of(column.unit).factor if unit and column.unit else 1
+        exact = Fraction(number) * scale * factor
+        if column.type.storage is Storage.REAL:
+            return float(exact)
+        exact += self._left.get(column.name, Fraction())
+        whole = exact.numerator // exact.denominator
+        self._left[column.name] = exact - whole
+        return whole
 
 
 def refusal(name: str, value: Other) -> str:
@@ -178,13 +193,6 @@ def value_column(reading: Reading, *, counted: bool) -> Column:
             f"{category.table} has no value {options.value or options.unit}; it has {names}"
         )
     return found[0]
-
-
-def _converted(reading: Reading, column: Column, number: int) -> int | float:
-    unit = reading.options.unit
-    factor = unit_of(unit).factor / unit_of(column.unit).factor if unit and column.unit else 1
-    exact = Fraction(number) * reading.options.scale * factor
-    return float(exact) if column.type.storage is Storage.REAL else round(exact)
 
 
 def _adds(value: Value) -> bool:

@@ -149,12 +149,20 @@ class Table:
         if self.layout and self.layout.cells(line) is not None and not line[:1].isupper():
             return False
         header = header_of(line, self.reading.category, first=self.layout is None)
-        if header is None or not header.fills:
+        if header is None or not header.fills or not self._has_amounts(header):
             return False
         self.layout = layout_of(header)
         self._known = {each.name: each for each in self.reading.category.columns}
         self._say(header)
         return True
+
+    def _has_amounts(self, header: Header) -> bool:
+        """Return whether rows have numbers to add up, if that is all that the category is for."""
+        category = self.reading.category
+        if all(each.optional for each in category.with_role(Role.HISTOGRAM)):
+            return True
+        values = (*category.with_role(Role.VALUE), *category.with_role(Role.HISTOGRAM))
+        return any(each.name in header.fills for each in values)
 
     def _say(self, header: Header) -> None:
         category = self.reading.category

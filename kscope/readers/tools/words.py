@@ -57,7 +57,9 @@ def _ended(text: str) -> Cells:
 
 
 def _command(text: str) -> Cells:
-    return {"path": text.split(" ", 1)[0], "arguments": text}
+    """Read a program and its arguments; execsnoop -q puts each in quotes."""
+    quoted = text.startswith('"') and text[1:].partition('"')[0]
+    return {"path": quoted or text.split(" ", 1)[0], "arguments": text}
 
 
 def _operation(text: str) -> Cells:
