@@ -3,9 +3,11 @@
 import re
 from collections.abc import Sequence
 
+from kscope.declare.model import Category
 from kscope.errors import KscopeError, UsageError, printable
 from kscope.readers.formats import FORMATS
 from kscope.readers.reading.base import Format, Head
+from kscope.readers.tools.headers import has_own_header
 
 _CONVERT = "convert it to UTF-8 before, as iconv does"
 _BY_SPEEDSCOPE = "open it in https://www.speedscope.app, and import what that exports"
@@ -30,6 +32,8 @@ _OBJECTS = (
     (r'"meta"\s*:\s*\{', f"is a profile of Firefox: {_BY_SPEEDSCOPE}"),
     (r"'ts'\s*:", "is what bcc's tools print with -j: import their output without -j"),
 )
+# The first lines, one of which is the header of a table.
+_HEADER_WITHIN = 20
 _TAR = (257, b"ustar")
 # Compressed data, which a pipe is read without.
 _PACKED = (
@@ -43,8 +47,9 @@ _PACKED = (
 _BLANK = "is empty: there is nothing to import"
 
 
-def format_of(file: str, head: Head, name: str = "") -> Format:
-    """Return the named format, else the first one that the content fits.
+def format_of(file: str, head: Head, category: Category, name: str = "") -> Format:
+    """Return the named format, else the first one that the content fits; a table may have the
+    category's columns.
 
     Raises KscopeError for an empty recording, or one that is known not to be read; UsageError if
     no format fits.
@@ -63,11 +68,11 @@ def format_of(file: str, head: Head, name: str = "") -> Format:
     for start, advice in _OBJECTS:
         if re.match(rf"\s*\{{\s*{start}", head.text):
             raise KscopeError(f"{file}: {advice}")
-    return _found(file, head)
+    return _found(file, head, category)
 
 
-def _found(file: str, head: Head) -> Format:
-    found = _first(head)
+def _found(file: str, head: Head, category: Category) -> Format:
+    found = _first(head, category)
     if found is None:
         binary = b"\0" in head.raw
         what = "it has bytes of 0, as binary files and UTF-16 have" if binary else _begins(head)
@@ -83,14 +88,14 @@ def _begins(head: Head) -> str:
     return f"it begins with '{printable(first)}'"
 
 
-def format_of_lines(lines: Sequence[str]) -> Format | None:
+def format_of_lines(lines: Sequence[str], category: Category) -> Format | None:
     """Return the first format that these whole lines fit, or None.
 
     Raises UsageError if its recordings cannot be read before their end.
     """
     text = "".join(f"{line}\n" for line in lines)
     # Without bytes: text does not fit a format of binary recordings.
-    found = _first(Head(b"", text, whole=True))
+    found = _first(Head(b"", text, whole=True), category)
     if found and not found.live:
         raise UsageError(
             f"the format {found.name} is read as a whole, not line by line: write it into a file, "
@@ -106,6 +111,9 @@ def refuse_binary(start: bytes) -> None:
             raise KscopeError(f"standard input {advice}")
 
 
-def _first(head: Head) -> Format | None:
+def _first(head: Head, category: Category) -> Format | None:
     ordered = sorted(FORMATS.values(), key=lambda each: each.rank)
-    return next((each for each in ordered if each.matches(head)), None)
+    found = next((each for each in ordered if each.matches(head)), None)
+    if found is None and has_own_header(head.lines()[:_HEADER_WITHIN], category):
+        return FORMATS["table"]
+    return found

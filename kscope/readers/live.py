@@ -88,9 +88,10 @@ class LiveRows:
         """
         texts = [line for _, line in self.unread]
         for last in (1, 2):
-            form = format_of_lines(texts[-last:])
+            form = format_of_lines(texts[-last:], self.category)
             if form:
-                self._begin(0 if format_of_lines(texts) is form else len(texts) - last)
+                whole = format_of_lines(texts, self.category) is form
+                self._begin(0 if whole else len(texts) - last)
                 return form
         return None
 

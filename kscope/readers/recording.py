@@ -90,7 +90,7 @@ def opened(
 
     Raises UsageError for an option that the format does not heed, and KscopeError.
     """
-    form = format_of(file, content.head(), name)
+    form = format_of(file, content.head(), category, name)
     check_options(form, options)
     identity = content.identity()
     survey = Survey()

@@ -263,7 +263,7 @@ def test_a_table_of_ones_own(imported: Import) -> None:
     skipped and counted.
     """
     text = "what,Number,took_ms,other,ok\na b,1,2.5,x,true\nc,2,0.001,y,false\nd,no,1,z,true\n"
-    said = imported.done("own", text, "--format", "table")
+    said = imported.done("own", text)
     found = [(row["what"], row["number"], row["took"], row["ok"]) for row in imported.rows("own")]
     assert sorted(found) == [("a b", 1, 2500, True), ("c", 2, 1, False)]
     assert "own has no column for other: left out" in said

@@ -91,7 +91,9 @@ def without_files(catalog: Catalog, files: Collection[str], previous: Catalog) -
 
 
 def folder_of(folder: str | Path) -> Path:
-    return builtin_folder() if folder == BUILTIN else Path(folder)
+    """Return the folder of a name; `builtin` on a command line may also be a folder there."""
+    shipped = str(folder) == BUILTIN and (folder == BUILTIN or not Path(folder).is_dir())
+    return builtin_folder() if shipped else Path(folder)
 
 
 def list_files(folder: Path) -> tuple[list[Path], list[Problem]]:

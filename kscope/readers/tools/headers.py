@@ -171,6 +171,12 @@ def header_of(line: str, category: Category, *, first: bool) -> Header | None:
     return Header(fields, is_comma(line))
 
 
+def has_own_header(lines: Iterable[str], category: Category) -> bool:
+    """Return whether a line names two of the category's columns, and few others."""
+    headers = (header_of(line, category, first=True) for line in lines)
+    return any(sum(1 for one in each.fields if one.column) > 1 for each in headers if each)
+
+
 def _field(head: Head, category: Category) -> Field:
     if head.clock and (head.unit or head.text.isupper()):
         return Field(head)
