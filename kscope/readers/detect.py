@@ -32,7 +32,7 @@ _OBJECTS = (
     (r'"meta"\s*:\s*\{', f"is a profile of Firefox: {_BY_SPEEDSCOPE}"),
     (r"'ts'\s*:", "is what bcc's tools print with -j: import their output without -j"),
 )
-# The first lines, one of which is the header of a table.
+# A table has its header within so many lines.
 _HEADER_WITHIN = 20
 _TAR = (257, b"ustar")
 # Compressed data, which a pipe is read without.

@@ -411,6 +411,25 @@ def test_maps_of_histograms(imported: Import, output: str) -> None:
     assert "the bucket from 0 to 1999 does not fit between two powers of two" in refused.stderr
 
 
+def test_warnings_before_json(imported: Import) -> None:
+    """They are skipped and counted; a module's name gives way to the kernel's mark."""
+    key = "\\n        btrfs_sync+1 [btrfs]\\n        entry_SYSCALL_64+2\\n,work"
+    warning = "stdin:1:1-20: WARNING: probe\n@ = count()\n~~~~\nAttaching 1 probe...\n"
+    data = f'{{"type": "map", "data": {{"@": {{"{key}": 5}}}}}}\n'
+    said = imported.done("profile", warning + data)
+    assert "4 lines skipped: is not a JSON object" in said
+    assert imported.folded("profile", "samples") == ["work;entry_SYSCALL_64_[k];btrfs_sync_[k] 5"]
+
+
+def test_the_first_frame_of_wakers(imported: Import) -> None:
+    """A user reads which column it fills, and names another."""
+    said = imported.done("wakeuptime", "irq;wake_up 7\n")
+    assert "the first frame is taken as target; name another with --root" in said
+    said = imported.done("wakeuptime", "irq;wake_up 8\n", "--root", "process")
+    assert "first frame" not in said
+    assert imported.sums("wakeuptime", "target", "elapsed") == {"irq": 7, "": 8}
+
+
 def test_linear_histograms_that_fit(imported: Import) -> None:
     """lhist(n, 0, 4, 1) has a bucket for each number."""
     output = "@n: \n[0, 1)   1 |@@|\n[1, 2)   2 |@@|\n[2, 3)   3 |@@|\n[3, 4)   4 |@@|\n"
@@ -607,6 +626,8 @@ def test_our_own_exports_come_back(imported: Import, form: str) -> None:
         ("profile", outputs.MAP_STACKS, ("--keys", "x"), "--keys x: profile has no such column"),
         ("profile", outputs.MAP_STACKS, ("--keys", "tid,tid,stack"), "names a column twice"),
         ("execsnoop", "a b c\n1 2 3\n", ("--format", "table"), "-:1: no line names columns of"),
+        ("runqlat", '{"type": "tseries", "data": {"@": [1]}}', (), "@ holds time series"),
+        ("runqlat", '{"type": "map", "data": {"@": {"a": 1.5}}}', (), "@ holds fractions"),
         ("biolatency", "PID COMM ARGS\n1 sh sh\n", (), "-:1: no line names columns of biolatency"),
         ("softirqs", outputs.EXECSNOOP, (), "-:1: no line names columns of softirqs"),
         ("syscalls", "@a[x, y]: 1\n@a[z]: 2\n", (), "has entries of 2 and of 1 keys"),

@@ -8,9 +8,11 @@ from kscope.readers.tools.map_json import JsonLines
 from kscope.readers.tools.map_reading import MapReading, Parser
 from kscope.readers.tools.map_text import BANNER, TextLines
 
+# bpftrace's warnings may come before, if both are in one file.
 _JSON = re.compile(
-    r'\s*\{\s*"type"\s*:\s*"(?:attached_probes|map|hist|stats|printf|time|value|join|lost_events)"'
-    r'\s*,\s*"data"\s*:'
+    r'^[ \t]*\{\s*"type"\s*:\s*"(?:attached_probes|map|hist|stats|tseries|printf|time|value|join'
+    r'|cat|lost_events|helper_error|errorf?)"\s*,\s*"data"\s*:',
+    re.MULTILINE,
 )
 _MAP = re.compile(r"(?:\d\d:\d\d:\d\d )?@\w*(?:\[.*|:(?: .*)?)")
 _OPTIONS = frozenset({"event", "keys", "printed", "value", "root", "frequency", "unit", "scale"})
@@ -37,7 +39,7 @@ def _format(name: str, help_: str, example: str, parser: Parser) -> Format:
 
 
 def _matches_json(head: Head) -> bool:
-    return _JSON.match(head.text) is not None
+    return _JSON.search(head.text) is not None
 
 
 def _matches_text(head: Head) -> bool:

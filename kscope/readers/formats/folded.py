@@ -32,6 +32,7 @@ _NO_NUMBER = "must end with a number, as in main;write 42"
 def _read(reading: Reading) -> Iterator[Line]:
     """Read `process;main;write 42`, root first; the root column receives the first frame."""
     say_unit(reading)
+    _say_root(reading)
     for number, line in reading.lines():
         text = line.strip()
         if not text or text.startswith("#"):
@@ -45,6 +46,13 @@ def _read(reading: Reading) -> Iterator[Line]:
         process = frames.pop(0) if reading.columns.root and frames else ""
         sample = Sample(_marked(frames), (reading.number(amount),), process)
         yield reading.line(number, sample)
+
+
+def _say_root(reading: Reading) -> None:
+    """Tell the user which column the first frame fills, if that may be a surprise."""
+    root = reading.columns.root
+    if root and root.name != "process" and reading.options.root is None:
+        reading.notice(f"the first frame is taken as {root.name}; name another with --root")
 
 
 def _marked(frames: Sequence[str]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ _TRACER = re.compile(
 )
 # Behind a name, or before the file that it is from.
 _OFFSET = re.compile(r"\+(?:0x[0-9a-f]+|\d+)(?=$| \[[^\[\]]*\]$)", re.ASCII)
+_MODULE = re.compile(r"(?<=\S) \[[\w.-]+\]$", re.ASCII)
 _BYTES = re.compile(r"b(['\"])(.*)\1")
 
 
@@ -70,5 +71,5 @@ def marked(frames: Sequence[str]) -> list[str]:
 
 
 def kernel(frame: str) -> str:
-    """Return a frame with the kernel's mark, once."""
-    return frame.removesuffix(KERNEL) + KERNEL
+    """Return a frame with the kernel's mark, once, in place of its module's name."""
+    return _MODULE.sub("", frame.removesuffix(KERNEL)) + KERNEL

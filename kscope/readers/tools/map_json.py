@@ -23,9 +23,11 @@ from kscope.readers.tools.slots import Bucket
 
 _JSON = msgspec.json.Decoder()
 _STATS = {"count", "average", "total"}
-_MAPS = frozenset({"map", "hist", "stats"})
+_MAPS = frozenset({"map", "hist", "stats", "tseries"})
 # Printed with print(), or before and behind the maps.
-_SILENT = frozenset({"attached_probes", "lost_events", "value", "helper_error", "syscall"})
+_SILENT = frozenset(
+    {"attached_probes", "lost_events", "value", "helper_error", "syscall", "error", "errorf"}
+)
 
 
 @dataclass(slots=True)
@@ -95,6 +97,10 @@ def _keyed(kind: str, value: Any) -> bool:
 def _value(kind: str, value: Any) -> Value:
     if kind == "stats":
         return _stats(value)
+    if kind == "tseries":
+        return Other("time series")
+    if isinstance(value, float):
+        return Other("fractions")
     if kind == "hist" and isinstance(value, list):
         return tuple(map(_bucket, value)) if all(map(_is_bucket, value)) else Other("lists")
     if isinstance(value, int) and not isinstance(value, bool):
