@@ -55,9 +55,12 @@ class SampleColumns:
     _left: dict[str, tuple[int, int]] = field(default_factory=dict)
     _plans: dict[tuple[Signature, float | None], Plan] = field(default_factory=dict)
     _names: frozenset[str] = field(init=False)
+    # The columns that count the samples of others.
+    _counters: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self._names = frozenset(each.name for each in self.category.columns)
+        self._counters = frozenset(each.sampled_by for each in self.category.with_role(Role.VALUE))
 
     def row(self, sample: Sample) -> dict[str, Any]:
         """Return the row. Raises SampleError if the sample has no amount for the value column."""
@@ -90,8 +93,9 @@ class SampleColumns:
             amount = found[step.source] if step.source else amounts[step.place].value
             found[step.column.name] = self._carried(step.column, amount, step.factor)
         if plan.untimed:
-            counters = {each.sampled_by for each in self.category.with_role(Role.VALUE)}
-            self.untimed += max((found[each] for each in counters if each in found), default=1)
+            self.untimed += max(
+                (found[each] for each in self._counters if each in found), default=1
+            )
         return found
 
     def _plan(self, amounts: Signature) -> Plan:

@@ -339,6 +339,8 @@ def test_plain_stacks_of_other_releases(imported: Import) -> None:
     ]
     assert sum(row["elapsed"] for row in imported.rows("profile")) == 2_000_000
     assert "is not known" not in said
+    said = imported.done("profile", "a;b 250\nc;d 4\n")
+    assert "the time of 254 samples is not known" in said
 
 
 def test_counted_stacks(imported: Import) -> None:
