@@ -396,7 +396,7 @@ def test_rows_are_files(fleet: Serving, page: Page) -> None:
         "Arrow": b"ARROW1",
         "Trace": b'{"traceEvents":[',
     }.items():
-        page.get_by_role("button", name="More formats").click()
+        page.get_by_role("button", name="Other formats").click()
         with page.expect_download() as saved:
             page.get_by_role("menuitem", name=name).click()
         assert saved.value.path().read_bytes().startswith(start)

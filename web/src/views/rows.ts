@@ -133,7 +133,7 @@ export class RowsView {
       this.following ? button("more", () => this.more()) : null,
       button("CSV", save("csv"), { title: "All rows of this question as CSV" }),
       button("NDJSON", save("ndjson"), { title: "All rows of this question as NDJSON" }),
-      opener("More formats", "menu", (by) => this.openFormats(by, save)),
+      opener("Other formats", "menu", (by) => this.openFormats(by, save)),
     );
   }
 
