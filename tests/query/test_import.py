@@ -150,7 +150,7 @@ def test_a_number_is_stored_as_it_stands_there(server: Serving) -> None:
     place = stored["columns"].index("elapsed")
     assert sorted(row[place] for row in stored["rows"]) == [5, 9007199254740993]
     said = run(server, *options, code=1, stdin=b"a;b 1\na;b 1.5\n")
-    assert said == "-:2: 1.5 is not a whole number, as elapsed are; say its unit with --unit\n"
+    assert said == "-:2: 1.5 is not a whole number, as elapsed are\n"
 
 
 def test_it_goes_by_the_configuration(server: Serving, tmp_path: Path) -> None:
@@ -278,7 +278,13 @@ def test_a_token_file_of_something_else_is_told(server: Serving, tmp_path: Path)
         (("profile", "-", "--frequency", "1e309"), "a;b 1", "is not a number above 0", 2),
         (
             ("offcputime", "-", "--format", "folded"),
-            "a;b x\na;c\n",
+            "a;b 1\na;b x\n",
+            "-:2: must end with a number, as in main;write 42, not with 'x'",
+            1,
+        ),
+        (
+            ("offcputime", "-", "--format", "folded"),
+            "hello\nyou\n",
             "-: has no rows in the format folded: 2 lines skipped: must end with a number",
             1,
         ),

@@ -39,6 +39,9 @@ def _read(reading: Reading) -> Iterator[Line]:
             continue
         stack, _, value = text.rpartition(" ") if " " in text else text.rpartition("\t")
         if not _NUMBER.fullmatch(value):
+            if ";" in text:
+                # A stack is not left out: totals would be too small.
+                raise ReadError(number, f"{_NO_NUMBER}, not with {value[:40]!r}")
             reading.skipped.add(number, _NO_NUMBER)
             continue
         amount = _number(number, value, reading)
@@ -71,9 +74,7 @@ def _number(line: int, text: str, reading: Reading) -> Fraction:
     stated = options.unit or options.scale != 1
     if number.denominator != 1 and column.type.json["type"] == "integer" and not stated:
         counted = column.sampled_by or column.name
-        raise ReadError(
-            line, f"{text} is not a whole number, as {counted} are; say its unit with --unit"
-        )
+        raise ReadError(line, f"{text} is not a whole number, as {counted} are")
     return number
 
 
