@@ -10,11 +10,8 @@ from kscope.declare.model import Category, Column
 from kscope.declare.types.base import Role, Storage
 from kscope.errors import KscopeError
 from kscope.profiles.frames import clean, folded
-from kscope.profiles.plan import Plan, Signature, plan_of, quantity_of
+from kscope.profiles.plan import Plan, Signature, plan_of
 from kscope.profiles.sample import Amount, Sample
-
-__all__ = ["SampleColumns", "SampleError", "Wanted", "quantity_of", "sample_columns",
-           "unknown_values"]  # fmt: skip
 
 # Of samples with different amounts.
 _PLANS = 1000

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from kscope.client.encoding import timestamp
 from kscope.declare.types.base import Role
-from kscope.profiles.columns import quantity_of
+from kscope.profiles.plan import quantity_of
 from kscope.profiles.pprof import MAX_BYTES, Profile, read
 from kscope.profiles.pprof_tables import PprofError
 from kscope.profiles.sample import Amount, Quantity, Sample, unit_of
