@@ -14,7 +14,8 @@ MAX_ID = 100
 
 # One marker per engine: it names what the machine must have, and keeps the tests that share the
 # engine in one xdist worker, so that two never fight over it. Each worker has a separate MariaDB
-# and a separate ClickHouse: there a module is what stays together.
+# and a separate ClickHouse: there a module is what stays together. Tests of other programs' output,
+# which look at nothing else that is traced, are a group by themselves: `xdist_group("tools")`.
 ENGINES = {
     "bpf": needs.bpf,
     "qemu": needs.qemu,

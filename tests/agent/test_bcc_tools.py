@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.serving import Serving
 
-pytestmark = pytest.mark.bpf
+pytestmark = [pytest.mark.bpf, pytest.mark.xdist_group("tools")]
 _PATIENCE = 60.0
 # Softirqs has no option for a process: this replaces the tool's filter of a CPU.
 _ANY_CPU = "bpf_text.replace('FILTER_CPU', '')"

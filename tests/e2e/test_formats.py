@@ -89,6 +89,7 @@ def busy() -> Iterator[int]:
 
 
 @pytest.mark.bpf
+@pytest.mark.xdist_group("tools")
 def test_recordings_come_in(folder: Path, server: Serving) -> None:
     """Each command stores the rows that it announces."""
     for program in ("perf", "bpftrace"):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.bpf
+pytestmark = [pytest.mark.bpf, pytest.mark.xdist_group("tools")]
 _PATIENCE = 90.0
 _NAME = "kscope test"
 # Opens, waits, computes and starts programs until it is killed.

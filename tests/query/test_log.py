@@ -495,6 +495,7 @@ def test_a_damaged_line_of_bpftrace_does_not_count_a_map_twice(
 
 
 @pytest.mark.bpf
+@pytest.mark.xdist_group("tools")
 @pytest.mark.parametrize(
     ("options", "script"),
     [
@@ -539,6 +540,7 @@ def test_bpftrace_is_logged_while_it_runs(tmp_path: Path, options: str, script: 
 
 
 @pytest.mark.bpf
+@pytest.mark.xdist_group("tools")
 def test_execsnoop_is_logged_while_it_runs(server: Serving, tmp_path: Path) -> None:
     """One of libbpf-tools, which sees only the programs of a cgroup of this test."""
     execsnoop = needs.program("execsnoop", "libbpf-tools")
