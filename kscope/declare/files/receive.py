@@ -26,22 +26,22 @@ def check_receive(value: Mapping[str, Any], columns: Mapping[str, Column]) -> It
         return
     if not any(each.type.role is Role.STACK for each in columns.values()):
         yield ("receive",), "profiles are stacks: the category needs a column of type stack"
-    for name in PROTOCOLS.keys() & receive.keys():
-        if isinstance(receive[name], dict):
+    for name in PROTOCOLS:
+        if isinstance(receive.get(name), dict):
             yield from _check_protocol(("receive", name), receive[name], columns)
 
 
 def _check_protocol(
     path: Path, receive: Mapping[str, Any], columns: Mapping[str, Column]
 ) -> Iterator[Found]:
-    types, labels = receive.get("types"), receive.get("columns", {})
-    for text, value in _entries(types):
+    for text, value in _entries(receive.get("types")):
         with suppress(ValueError):
             sampled = SampleType.parse(text)
             yield from _check_type((*path, "types", text), sampled, value, columns)
     known = {HOSTNAME.name: HOSTNAME, **columns}
     fitting = [name for name, each in known.items() if _is_labelled(each)]
-    for name, _ in _entries(labels):
+    labelled = [name for name, _ in _entries(receive.get("columns"))]
+    for name in labelled:
         if name not in known:
             yield (
                 (*path, "columns", name),
@@ -52,13 +52,15 @@ def _check_protocol(
             yield (*path, "columns", name), f"'{name}' is of type {kind}, which no label fills"
     for column in columns.values():
         needed = _is_labelled(column) or column.type.role is Role.TIME
-        if needed and not column.optional and column.name not in labels and not _is_blank(column):
+        if needed and not column.optional and column.name not in labelled and not _is_blank(column):
             yield path, f"nothing fills column '{column.name}': list its labels, or set a default"
 
 
 def _entries(mapping: Any) -> Iterator[tuple[str, Any]]:
+    """Yield entries whose key is a text; the schema names the others."""
     if isinstance(mapping, dict):
-        yield from islice(mapping.items(), MAX_ENTRIES)
+        first = islice(mapping.items(), MAX_ENTRIES)
+        yield from (entry for entry in first if isinstance(entry[0], str))
 
 
 def _is_labelled(column: Column) -> bool:
