@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "generate": {"errors", "discovery", "declare"},
     "profiles": {"errors", "declare"},
     "store": BELOW_STORE,
-    "query": BELOW_STORE | {"store"},
+    "query": BELOW_STORE | {"store", "profiles"},
     "server": BELOW_STORE | {"store", "query", "elf", "profiles"},
     "client": {"errors", "files"},
     "readers": {"errors", "discovery", "declare", "client", "profiles"},

@@ -1,10 +1,10 @@
-"""Protobuf's wire format, read field by field and without copies.
+"""Protobuf's wire format, written, and read field by field and without copies.
 
 The number, the kind and the place of a field are known before anything is kept of it, so each
 reader sets its bounds first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kscope.errors import KscopeError
 
@@ -149,13 +149,20 @@ def text(content: Content, field: Field, most: int) -> str:
 
 
 def written(number: int, value: int | bytes) -> bytes:
-    """Return a field as it is sent: a number, or bytes of a text or of a message."""
+    """Return a field as it is sent: a number of 64 bits, or bytes of a text or of a message."""
     if isinstance(value, int):
         return _written(number << 3) + _written(value)
     return _written(number << 3 | BYTES) + _written(len(value)) + value
 
 
+def packed(number: int, values: Iterable[int]) -> bytes:
+    """Return a field of repeated numbers as it is sent."""
+    return written(number, b"".join(map(_written, values)))
+
+
 def _written(number: int) -> bytes:
+    # Negative ones are written as their complement.
+    number &= _MASK
     groups = bytearray()
     while number > 127:
         groups.append(number & 127 | 128)

@@ -14,10 +14,10 @@ from typing import Any
 
 from kscope.declare.types.base import INT64_MAX
 from kscope.declare.units import readable
+from kscope.profiles.wire import packed, written
 from kscope.query.answers.compare import Comparison
 from kscope.query.answers.stacks import FoldedStacks
 from kscope.query.answers.tree import Path
-from kscope.query.export import protobuf
 from kscope.query.export.base import StackFormat
 from kscope.query.export.frames import EMPTY, UNNAMED, paths
 
@@ -74,30 +74,30 @@ class _Tables:
         return self.texts.setdefault(text, len(self.texts))
 
     def kind(self, kind: _Kind) -> bytes:
-        unit = protobuf.number(2, self.text(kind.unit))
-        return protobuf.number(1, self.text(kind.name)) + unit
+        unit = written(2, self.text(kind.unit))
+        return written(1, self.text(kind.name)) + unit
 
     def sample(self, sample: _Sample) -> bytes:
         """Encode a sample: its locations, leaf first, its values, and the mark of a base."""
         path = [name or UNNAMED for name in sample.path] or [EMPTY]
         places = [self.functions.setdefault(name, len(self.functions) + 1) for name in path]
-        made = protobuf.packed(1, reversed(places)) + protobuf.packed(2, sample.values)
+        made = packed(1, reversed(places)) + packed(2, sample.values)
         if sample.base:
             key, text = map(self.text, _BASE)
-            made += protobuf.block(3, protobuf.number(1, key) + protobuf.number(2, text))
+            made += written(3, written(1, key) + written(2, text))
         return made
 
     def described(self) -> list[bytes]:
         """Encode each function, and the one location in it."""
         return [
-            protobuf.block(5, protobuf.number(1, place) + protobuf.number(2, self.text(name)))
-            + protobuf.block(4, protobuf.number(1, place) + protobuf.block(4, _line(place)))
+            written(5, written(1, place) + written(2, self.text(name)))
+            + written(4, written(1, place) + written(4, _line(place)))
             for name, place in self.functions.items()
         ]
 
 
 def _line(function: int) -> bytes:
-    return protobuf.number(1, function)
+    return written(1, function)
 
 
 def _pprof(stacks: FoldedStacks) -> bytes:
@@ -160,18 +160,18 @@ def _written(
     """Return a Profile, without the samples whose values are all 0; its span is microseconds."""
     tables = _Tables()
     start, end = span
-    parts = [protobuf.block(1, tables.kind(kind)) for kind in kinds]
-    parts += [protobuf.block(2, tables.sample(each)) for each in samples if any(each.values)]
+    parts = [written(1, tables.kind(kind)) for kind in kinds]
+    parts += [written(2, tables.sample(each)) for each in samples if any(each.values)]
     parts += tables.described()
     rest = [
-        protobuf.number(9, start * _NANOSECONDS),
-        protobuf.number(10, (end - start) * _NANOSECONDS),
-        protobuf.block(11, tables.kind(period.kind)),
-        protobuf.number(12, period.length),
-        protobuf.packed(13, [tables.text(each) for each in comments]),
-        protobuf.number(14, tables.text(kinds[0].name)),
+        written(9, start * _NANOSECONDS),
+        written(10, (end - start) * _NANOSECONDS),
+        written(11, tables.kind(period.kind)),
+        written(12, period.length),
+        packed(13, [tables.text(each) for each in comments]),
+        written(14, tables.text(kinds[0].name)),
     ]
-    texts = [protobuf.block(6, text.encode()) for text in tables.texts]
+    texts = [written(6, text.encode()) for text in tables.texts]
     return gzip.compress(b"".join([*parts, *texts, *rest]), compresslevel=6, mtime=0)
 
 
