@@ -84,8 +84,7 @@ def import_(  # noqa: PLR0913 - one per option
                 began = _began(recording) if given is None else given
                 importer = Importer(endpoint, recording, hostname, constant, began, said)
                 progress.importer = importer
-                for _ in importer.send():
-                    pass
+                importer.send()
         finally:
             progress.end()
         _tell(importer)
@@ -114,10 +113,9 @@ def _each(files: Sequence[str], send: Callable[[str], None]) -> None:
 
 
 def _tell(importer: Importer) -> None:
-    file, skipped = importer.recording.file, importer.reading.skipped.count
-    left_out = f", {skipped} lines skipped" if skipped else ""
+    file = importer.recording.file
     sent = f"{importer.rows} rows sent, {importer.known} of them stored before"
-    click.echo(f"{file}: {sent}{left_out}")
+    click.echo(f"{file}: {sent}{importer.reading.skipped}")
     for sentence in importer.reading.told():
         click.echo(f"{file}: {sentence}", err=True)
     _warn_of_age(importer.recording.category, file, importer.oldest)

@@ -64,9 +64,7 @@ class Progress:
     def _rows(self) -> str:
         if self.importer is None:
             return " read, to find what it holds"
-        skipped = self.importer.reading.skipped.count
-        left_out = f", {skipped} lines skipped" if skipped else ""
-        return f" sent, {self.importer.rows} rows{left_out}"
+        return f" sent, {self.importer.rows} rows{self.importer.reading.skipped}"
 
 
 def _told(size: int) -> str:

@@ -57,24 +57,16 @@ class Importer:
         fills = self.recording.form.fills_unknown
         self._unknown = unknown_values(self.recording.category) if fills else {}
 
-    def send(self) -> Iterator[int]:
-        """Yield the line that was read last after each request. KscopeError names the place, also
-        if the recording has no rows.
-        """
+    def send(self) -> None:
+        """Send all rows. KscopeError names the place, also if the recording has no rows."""
         lines = self._lines()
         while batch := list(islice(lines, _ROWS_PER_REQUEST)):
             for host, group in groupby(batch, key=self._host):
                 self._post(host, list(group))
-            yield batch[-1].number
         if not self.rows:
             why = next((f": {said}" for said in self.reading.skipped.told()), "")
-            raise KscopeError(
-                f"{self.recording.file}: has no rows in the format {self._format}{why}"
-            )
-
-    @property
-    def _format(self) -> str:
-        return self.recording.form.name
+            name = self.recording.form.name
+            raise KscopeError(f"{self.recording.file}: has no rows in the format {name}{why}")
 
     def _lines(self) -> Iterator[Line]:
         try:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
 
+from kscope.profiles.frames import KERNEL
 from kscope.profiles.sample import Sample
 from kscope.readers.reading.base import (
     LONGEST_LINE,
@@ -24,7 +25,6 @@ _ENDS_WITH_TWO = re.compile(r".*\S\s+\d+(?:\.\d*)?\s+\d+(?:\.\d*)?\s*", re.ASCII
 _NO_STACK = "[no stack]"
 # bcc's -d writes it between the frames of a program and those of the kernel.
 _DELIMITER = "-"
-_KERNEL = "_[k]"
 _CHECKED = 1000
 _NO_NUMBER = "must end with a number, as in main;write 42"
 
@@ -63,7 +63,7 @@ def _marked(frames: Sequence[str]) -> tuple[str, ...]:
     if _DELIMITER not in frames:
         return tuple(frames)
     at = frames.index(_DELIMITER)
-    kernel = (name.removesuffix(_KERNEL) + _KERNEL for name in frames[at + 1 :])
+    kernel = (name.removesuffix(KERNEL) + KERNEL for name in frames[at + 1 :])
     return (*frames[:at], *kernel)
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from kscope.profiles.frames import UNKNOWN
+from kscope.profiles.frames import KERNEL, UNKNOWN
 from kscope.readers.perf.maps import file_name, is_compiled, is_kernel
 
 _HEX = re.compile(r"[0-9a-f]{1,16}")
@@ -113,7 +113,7 @@ def _names(frame: Frame) -> tuple[str, ...] | None:
     if frame.place == _INLINED:
         return (_text(frame),)
     if is_kernel(frame.address, frame.place):
-        return (f"{_text(frame)}_[k]",)
+        return (f"{_text(frame)}{KERNEL}",)
     if is_compiled(frame.place):
         parts = _INTO.split(_text(frame))
         return tuple(_JAVA_CLASS.sub("", part, count=1) for part in reversed(parts))

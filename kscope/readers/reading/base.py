@@ -72,6 +72,10 @@ class Skipped:
     def count(self) -> int:
         return sum(count for count, _ in self.reasons.values())
 
+    def __str__(self) -> str:
+        """Return the number of lines, to follow a number of rows; nothing if there are none."""
+        return f", {self.count} lines skipped" if self.count else ""
+
     def told(self) -> Iterator[str]:
         """Yield a sentence for each reason, the most frequent first."""
         for reason, (count, first) in sorted(self.reasons.items(), key=lambda one: -one[1][0]):
@@ -205,8 +209,8 @@ class Format:
 
     `matches` decides by the beginning; formats are asked by `rank`, the strict ones first.
     `options` are the names of the Options that it heeds. With a `survey` the recording is read
-    twice. `timed` rows have times, counted from the first; others take the recording's.
-    `live`: rows can be read from a pipe while another program writes them.
+    twice. `live`: rows can be read from a pipe while another program writes them. With
+    `fills_unknown`, required columns that a row does not have are 0 or empty.
     """
 
     name: str

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-KERNEL = "_[k]"
+from kscope.profiles.frames import KERNEL
+
 # The outermost functions of the kernel on x86-64, arm64 and others: a user's frame is behind them.
 _ENTRY = re.compile(
     r"entry_SYSCALL_\w+|entry_SYSENTER_\w+|entry_INT80_\w+|asm_(?:sysvec|exc|common|call)_\w+"
