@@ -63,6 +63,21 @@ class PushedProfile:
 
 
 @dataclass(slots=True)
+class _Pace:
+    """Counts the frames of samples since the last step ended."""
+
+    _done: int = 0
+
+    def is_due(self, frames: int) -> bool:
+        """Return whether a step ends with this sample."""
+        self._done += _SAMPLE + frames
+        if self._done <= _STEP:
+            return False
+        self._done = 0
+        return True
+
+
+@dataclass(slots=True)
 class Body:
     """The rows of one host, as JSON, under construction."""
 
@@ -132,11 +147,9 @@ class Gathered:
         """Add rows up over labels that fill no column."""
         filler = taker.filler(profile.labels, self.other_host)
         sums: Sums = {}
-        done = 0
+        pace = _Pace()
         for each in profile.samples():
-            done += _SAMPLE + len(each.stack)
-            if done > _STEP:
-                done = 0
+            if pace.is_due(len(each.stack)):
                 yield Lane.GOOD
             values = [each.values[place] for place, _ in taker.wanted]
             if not any(values):
@@ -153,11 +166,9 @@ class Gathered:
     def _written(self, taker: Taker, profile: PushedProfile, sums: Sums) -> Steps[None]:
         columns = taker.columns(profile.frequency)
         units = [each.unit for each in profile.types]
-        done = 0
+        pace = _Pace()
         for ((host, labels), time, stack), values in sums.items():
-            done += _SAMPLE + len(stack)
-            if done > _STEP:
-                done = 0
+            if pace.is_due(len(stack)):
                 yield Lane.GOOD
             moment = profile.time if time is None else time
             row = dict(taker.blank) | columns.row(taker.sample(stack, values, units))
@@ -190,11 +201,9 @@ class Gathered:
 
 def _checked(profile: PushedProfile) -> Steps[None]:
     """Look at all samples, so that a damaged profile is refused whatever its type."""
-    done = 0
+    pace = _Pace()
     for each in profile.samples():
-        done += _SAMPLE + len(each.stack)
-        if done > _STEP:
-            done = 0
+        if pace.is_due(len(each.stack)):
             yield Lane.GOOD
 
 
