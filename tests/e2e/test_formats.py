@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +17,7 @@ from tests.commands import command
 from tests.documents import blocks, install_commands, run
 from tests.query import tool_outputs
 from tests.serving import ROOT, Serving, serving
+from tests.workloads import until_killed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,26 +74,13 @@ def folder(tmp_path: Path, server: Serving) -> Path:
     return tmp_path
 
 
-@contextmanager
-def busy() -> Iterator[int]:
-    """Yield the pid of a process that computes."""
-    program = [sys.executable, "-c", BUSY]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        try:
-            yield process.pid
-        finally:
-            process.kill()
-
-
 @pytest.mark.bpf
 @pytest.mark.xdist_group("tools")
 def test_recordings_come_in(folder: Path, server: Serving) -> None:
     """Each command stores the rows that it announces."""
     for program in ("perf", "bpftrace"):
         needs.program(program, program)
-    with busy() as pid:
+    with until_killed(sys.executable, "-c", BUSY) as pid:
         output = "".join(run(*block, folder, server, pid) for block in IN)
     imports = sum(block.count("| kscope import") for _, block in IN)
     sent = [int(rows) for rows in re.findall(r"(\d+) rows sent", output)]

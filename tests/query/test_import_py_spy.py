@@ -6,14 +6,13 @@ import json
 import subprocess
 import sys
 import sysconfig
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.commands import command
 from tests.serving import Serving, serving
+from tests.workloads import until_killed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 BUSY = """
@@ -28,20 +27,6 @@ def outer():
 outer()
 """
 RATE = 100
-
-
-@contextmanager
-def busy(folder: Path) -> Iterator[int]:
-    """Yield the pid of a Python program that computes."""
-    script = folder / "busy.py"
-    script.write_text(BUSY)
-    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        try:
-            yield process.pid
-        finally:
-            process.kill()
 
 
 def record(pid: int, form: str, file: Path) -> None:
@@ -65,7 +50,9 @@ def stored(server: Serving, host: str, value: str) -> int:
 def test_py_spys_formats(tmp_path: Path) -> None:
     """Its speedscope file has times, its folded text samples: both become both."""
     spoken, folded = tmp_path / "recorded.json", tmp_path / "recorded.txt"
-    with busy(tmp_path) as pid:
+    script = tmp_path / "busy.py"
+    script.write_text(BUSY)
+    with until_killed(sys.executable, script) as pid:
         record(pid, "speedscope", spoken)
         record(pid, "raw", folded)
     profile = json.loads(spoken.read_text())["profiles"][0]

@@ -88,3 +88,15 @@ def workload(name: str, folder: Path, *arguments: object) -> Iterator[Workload]:
         yield running
     finally:
         running.end()
+
+
+@contextmanager
+def until_killed(*command: str | Path) -> Iterator[int]:
+    """Yield the pid of a program that has said `ready` and has no end."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield process.pid
+        finally:
+            process.kill()
