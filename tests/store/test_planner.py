@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kscope.declare.files.catalog import load_catalog
 from kscope.generate.tables import schema
-from kscope.store.schema.progress import SECOND, Progress
+from kscope.store.schema.progress import SECOND, Progress, furthest
 from kscope.store.sums.planner import plan
 
 TABLES = schema(load_catalog()).categories["offcputime"]
@@ -88,3 +88,13 @@ def test_rows_removed_by_age_are_mentioned() -> None:
     made = plan(TABLES, progress, (DAY, 5 * DAY), {"pid"})
     assert made.source == "raw"
     assert "removed by retention" in made.notices[0]
+
+
+@given(st.permutations([(100, 0), (200, 0), (200, 50)]))
+def test_progress_never_goes_back(notes: list[tuple[int, int]]) -> None:
+    """An engine that has not merged its rows yet returns them in any order: the furthest count."""
+    rows = [("waits", 300, *note) for note in notes]
+    assert furthest([*rows, ("locks", 300, 1, 1)]) == {
+        "waits": {300: Progress(closed=200, removed=50)},
+        "locks": {300: Progress(closed=1, removed=1)},
+    }

@@ -18,7 +18,7 @@ from kscope.query.scan.scan import is_replayed
 from kscope.store.backends.errors import StoreError
 from kscope.store.facts import Facts
 from kscope.store.reader import Reader
-from kscope.store.schema.progress import Progress
+from kscope.store.schema.progress import furthest
 
 Answer = TypeVar("Answer")
 
@@ -55,12 +55,7 @@ async def _facts(reader: Reader) -> Facts:
         sa.select(no_category, strings.id, nothing, nothing).where(is_replayed(strings.text)),
     ).subquery()
     rows = await reader.fetch(sa.select(*both.c))
-    progress: dict[str, dict[int, Progress]] = {}
-    hosts = []
-    for category, number, closed, removed in rows:
-        if category:
-            progress.setdefault(category, {})[int(number)] = Progress(int(closed), int(removed))
-        else:
-            hosts.append(int(number))
-    reader.last_facts.facts = Facts(progress, tuple(sorted(hosts)))
+    hosts = sorted(int(number) for category, number, *_ in rows if not category)
+    progress = furthest(row for row in rows if row[0])
+    reader.last_facts.facts = Facts(progress, tuple(hosts))
     return reader.last_facts.facts

@@ -1,6 +1,6 @@
 """How far each level of a category is summed, and how far it is removed: kscope_progress."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,23 +25,37 @@ class Progress:
     closed: int = -_EVER
     removed: int = -_EVER
 
+    def or_later(self, other: "Progress") -> "Progress":
+        """Return the further of both: neither of the times ever goes back."""
+        return Progress(max(self.closed, other.closed), max(self.removed, other.removed))
+
 
 async def progress_of(fetch: Fetch, schema: Schema, category: str) -> dict[int, Progress]:
     """Return one category's progress by bucket in seconds; bucket 0 is its rows."""
     table = schema.dictionaries.progress
-    select = sa.select(table.c.bucket, table.c.closed, table.c.removed)
-    rows = await fetch(select.where(table.c.category == category))
-    return {bucket: Progress(closed, removed) for bucket, closed, removed in rows}
+    rows = await fetch(sa.select(*_columns(table)).where(table.c.category == category))
+    return furthest(rows).get(category, {})
 
 
 async def progress_of_all(fetch: Fetch, schema: Schema) -> dict[str, dict[int, Progress]]:
     """Return the same of every category that has any."""
-    table = schema.dictionaries.progress
-    columns = (table.c.category, table.c.bucket, table.c.closed, table.c.removed)
+    return furthest(await fetch(sa.select(*_columns(schema.dictionaries.progress))))
+
+
+def furthest(rows: Iterable[Sequence[Any]]) -> dict[str, dict[int, Progress]]:
+    """Return the progress by category and bucket, of rows of category, bucket, closed, removed.
+
+    An engine that only appends may still have a row of each time that a level was noted.
+    """
     found: dict[str, dict[int, Progress]] = {}
-    for category, bucket, closed, removed in await fetch(sa.select(*columns)):
-        found.setdefault(category, {})[bucket] = Progress(closed, removed)
+    for category, bucket, closed, removed in rows:
+        levels, each = found.setdefault(category, {}), Progress(int(closed), int(removed))
+        levels[int(bucket)] = each.or_later(levels.get(int(bucket), each))
     return found
+
+
+def _columns(table: sa.Table) -> tuple[sa.Column[Any], ...]:
+    return (table.c.category, table.c.bucket, table.c.closed, table.c.removed)
 
 
 def progress_rows(levels: Mapping[tuple[str, int], Progress]) -> dict[str, list[Any]]:
