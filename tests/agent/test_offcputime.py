@@ -130,7 +130,10 @@ def test_it_agrees_with_libbpf_tools(tmp_path: Path) -> None:
     with workload("waiter.c", tmp_path, 2000) as waiter:
         with (
             subprocess.Popen(
-                [offcputime, "-p", str(waiter.pid)], stdout=subprocess.PIPE, text=True
+                [offcputime, "-p", str(waiter.pid)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
             ) as theirs,
             tracing("offcputime", "--pid", waiter.pid) as rows,
         ):
@@ -138,13 +141,16 @@ def test_it_agrees_with_libbpf_tools(tmp_path: Path) -> None:
             waiter.go()
             waiter.truth()
             theirs.send_signal(signal.SIGINT)
-            totals = libbpf_totals(theirs.communicate(timeout=30)[0])
+            printed, said = theirs.communicate(timeout=30)
+        totals = libbpf_totals(printed)
         ours: Counter[str] = Counter()
         for row in rows:
             frames = row["stack"].split(";")
             ours.update({frame: row["elapsed"] for frame in WAITS if frame in frames})
-    assert set(totals) == set(WAITS)
-    for frame in WAITS:
+    # Their map of stacks has no place for two stacks of one hash, and they say so.
+    missed = "[Missed User Stack]" in said
+    assert set(totals) == set(WAITS) or (missed and totals)
+    for frame in totals:
         assert ours[frame] == pytest.approx(totals[frame], rel=0.05)
 
 
