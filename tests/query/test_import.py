@@ -16,14 +16,13 @@ import pytest
 
 from kscope.client.retry import pause_after
 from tests.commands import command
+from tests.days import DAY, MOMENT, NOON, SPAN
 from tests.serving import ROOT, Serving, kscope, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SPAN = {"from": "2026-11-23", "to": "2026-11-24"}
-MOMENT = ("--time", "2026-11-23T12:00:00Z")
 # Lines as perf 6.1 prints them: with and without a process, a CPU, a period, a symbol.
 PERF = """\
 # captured on: Mon Nov 23 2026
@@ -134,7 +133,7 @@ def test_ndjson_rows_keep_their_own_time_and_host(server: Serving, tmp_path: Pat
 
 def test_what_is_given_wins_over_what_a_row_says(server: Serving, tmp_path: Path) -> None:
     """Rows that kscope exported go to the host that --hostname names, with the values of --set."""
-    row = '{"time": "2026-11-23T12:00:00Z", "hostname": "theirs", "process": "a", "pid": 1'
+    row = f'{{"time": "{NOON}", "hostname": "theirs", "process": "a", "pid": 1'
     file = tmp_path / "rows.ndjson"
     file.write_text(f'{row}, "stack": "main", "elapsed": 5}}\n')
     run(server, "offcputime", file, "--hostname", "ours", "--set", "process=b", "--set", "pid=7")
@@ -340,7 +339,7 @@ def test_each_table_takes_a_recording_once(server: Serving) -> None:
     for table in ("offcputime", "offwaketime"):
         given = (table, "-", "--hostname", "tables")
         assert "2 rows sent, 0 of them" in run(server, *given, *MOMENT, stdin=content)
-        again = ("--time", "2026-11-23 13:00+01:00")
+        again = ("--time", f"{DAY} 13:00+01:00")
         assert "2 rows sent, 2 of them" in run(server, *given, *again, stdin=content)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.commands import command
+from tests.days import MOMENT, SPAN
 from tests.serving import ROOT, Serving, serving
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECORDINGS = ROOT / "tests/query/recordings"
-SPAN = {"from": "2026-11-23", "to": "2026-11-24"}
-MOMENT = ("--time", "2026-11-23T12:00:00Z")
 MISSES = """\
 table: misses
 columns:

@@ -12,6 +12,7 @@ import pytest
 from kscope.readers.formats import FORMATS
 from kscope.readers.reading.base import Head
 from tests.commands import command
+from tests.days import MOMENT, NOON_SECONDS, SPAN, TWO_DAYS
 from tests.profiles.made import Making, cpu
 from tests.query import tool_outputs as outputs
 from tests.query.pprof_program import pprof
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from tests.commands import Ran
 
-SPAN = {"from": "2026-11-23", "to": "2026-11-24"}
-MOMENT = ("--time", "2026-11-23T12:00:00Z")
 OWN = """\
 table: {table}
 columns:
@@ -557,14 +556,14 @@ def test_a_pprof_profile(imported: Import) -> None:
     """Its times are its own; labels name the process; the time between samples counts them."""
     made = cpu({"main;a;b": 20_000_000, "main;c": 5_000_000}, pid=12, comm="app")
     made.sample([1], 0)
-    made.message.time_nanos = 1_795_435_200 * 10**9
+    made.message.time_nanos = NOON_SECONDS * 10**9
     made.message.duration_nanos = 5 * 10**9
     for content in (made.content, gzip.compress(made.content)):
         imported.done("profile", content)
     assert imported.folded("profile", "elapsed") == ["app;main;a;b 20000", "app;main;c 5000"]
     assert sum(row["samples"] for row in imported.rows("profile")) == 2
     assert {(row["pid"], row["time"]) for row in imported.rows("profile")} == {
-        (12, 1_795_435_205 * 10**6)
+        (12, (NOON_SECONDS + 5) * 10**6)
     }
 
 
@@ -590,8 +589,7 @@ def test_a_profile_that_perf_data_converter_made(imported: Import) -> None:
     making.message.period = 1000
     making.sample([making.location("read"), making.location("main")], 5, 5000, comm="app", pid=7)
     imported.done("profile", making.content, "--frequency", "100")
-    back = {"from": "2026-11-23", "to": "2026-11-25"}
-    assert imported.folded("profile", "samples", **back) == ["app;main;read 5"]
+    assert imported.folded("profile", "samples", **TWO_DAYS) == ["app;main;read 5"]
 
 
 def test_a_profile_that_pprof_wrote(imported: Import, tmp_path: Path) -> None:
@@ -604,8 +602,7 @@ def test_a_profile_that_pprof_wrote(imported: Import, tmp_path: Path) -> None:
     pprof(ours, "-proto", "-output", str(theirs))
     imported.host += " back"
     imported.done("offcputime", theirs.read_bytes(), "--set", "pid=1")
-    back = {"from": "2026-11-23", "to": "2026-11-25"}
-    assert imported.folded("offcputime", **back) == ["app;main;read 300", "other;x 7"]
+    assert imported.folded("offcputime", **TWO_DAYS) == ["app;main;read 300", "other;x 7"]
 
 
 @pytest.mark.parametrize("form", ["pprof", "speedscope"])
@@ -616,8 +613,7 @@ def test_our_own_exports_come_back(imported: Import, form: str) -> None:
     content = imported.server.get(path, **SPAN, hostname=imported.host, format=form).content
     imported.host += " back"
     imported.done("offcputime", content)
-    back = {"from": "2026-11-23", "to": "2026-11-25"}
-    assert imported.folded("offcputime", **back) == ["app;main;read 300", "other;x 7"]
+    assert imported.folded("offcputime", **TWO_DAYS) == ["app;main;read 300", "other;x 7"]
 
 
 @pytest.mark.parametrize(

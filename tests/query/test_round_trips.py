@@ -9,13 +9,13 @@ import duckdb
 import pytest
 
 from tests.commands import command
+from tests.days import DAY, SPAN
 from tests.serving import Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SPAN = {"from": "2026-11-23", "to": "2026-11-24"}
 STACKS = (
     ("mysqld", "main;do_command;futex_wait_[k]", 12_000, 3),
     ("mysqld", "main;do_command;io schedule 7", 3_000, 1),
@@ -31,7 +31,7 @@ STACKS = (
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with serving(tmp_path_factory.mktemp("served")) as running:
         rows = [
-            {"time": f"2026-11-23T12:00:0{i}Z", "process": process, "pid": i, "stack": stack}
+            {"time": f"{DAY}T12:00:0{i}Z", "process": process, "pid": i, "stack": stack}
             | {"elapsed": elapsed, "count": count, "lengths": [0, i]}
             for i, (process, stack, elapsed, count) in enumerate(STACKS)
         ]
@@ -46,7 +46,7 @@ def exported(server: Serving, question: str, form: str, host: str) -> bytes:
 
 
 def imported(server: Serving, file: Path, host: str) -> None:
-    options = ("--hostname", host, "--time", "2026-11-23T13:00:00Z", "--server", server.ingest)
+    options = ("--hostname", host, "--time", f"{DAY}T13:00:00Z", "--server", server.ingest)
     done = command("import", "offcputime", file, *options)
     assert done.returncode == 0, done.stderr
 

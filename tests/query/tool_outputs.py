@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.days import NOON
+
 EXECSNOOP = """\
 TIME     TIME(s) UID   PCOMM            PID     PPID    RET ARGS
 09:10:01 0.100   1000  tmux: server     10474   10421     0 ./recvtool hello a b
@@ -388,7 +390,7 @@ JSON_TABLE = """\
 {"type": "map", "data": {"@n": 2}}
 """
 FOLDED = "work;main;read 3\nidle 4\n"
-NDJSON = '{"time": "2026-11-23T12:00:00Z", "hostname": "a", "process": "b", "pid": 1}\n'
+NDJSON = f'{{"time": "{NOON}", "hostname": "a", "process": "b", "pid": 1}}\n'
 PERF = """\
 work 900/901 [001]  4834.352313:    5025125 cpu-clock:ppp:
 \tffffffff81a2e0f1 __schedule+0x2e ([kernel.kallsyms])
