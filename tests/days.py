@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
-_FIRST = datetime.now(UTC) - timedelta(days=4)
+_FIRST = datetime.fromtimestamp(time.time(), UTC) - timedelta(days=4)
 DAY, DAY_AFTER, _THIRD = (f"{_FIRST + timedelta(days=each):%Y-%m-%d}" for each in range(3))
 NOON = f"{DAY}T12:00:00Z"
 NOON_SECONDS = int(datetime.fromisoformat(NOON).timestamp())
