@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from kscope.declare.model import Catalog
 from kscope.query.parse.timerange import iso
 from kscope.store.housekeeping.loop import retain, roll_up
 from tests import clickhouse
+from tests.commands import Ran, command
 from tests.databases import ClickHouseDatabase, SQLiteFile
+from tests.forked import Forked, fork
 from tests.mariadb import PASSWORD, USER
 from tests.query.test_rows import EVERYTHING
 from tests.query.world import SECOND, World
-from tests.serving import ROOT, kscope
 from tests.store.opened import category
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.databases import Database
 
 HOUR = 3600 * SECOND
@@ -32,7 +35,6 @@ MAYBE = category(
 )
 STRANGE = ["", " ", "a ", "A", "日本", "%s ? :x", "'\"\\", "x" * 250, "🜚\u200b", "é", "e\u0301"]
 TABLES = ("offcputime", "everything", "maybe")
-_PATIENCE = 120
 
 
 @dataclass(frozen=True)
@@ -51,35 +53,27 @@ class Pair:
         assert found.returncode == 0, found.stderr
         return found.stdout
 
-    def run(self, *more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *more: str) -> Ran:
         return run(*self.arguments(*more))
 
-    def start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            kscope("copy", *self.arguments()),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=ROOT,
-            env=environment(),
-        )
+    def start(self, folder: Path) -> Forked:
+        """Start the command in a separate process, which can be killed."""
+        password = folder / "password"
+        password.write_text(PASSWORD)
+        files = [
+            text
+            for side, database in (("from", self.source), ("to", self.target))
+            if not isinstance(database, SQLiteFile)
+            for text in (f"--{side}-password-file", str(password))
+        ]
+        return fork(["copy", *self.arguments(), *files], folder, folder / "copy.log")
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        kscope("copy", *arguments),
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE,
-        cwd=ROOT,
-        env=environment(),
-        check=False,
-    )
-
-
-def environment() -> dict[str, str]:
+def run(*arguments: str) -> Ran:
     assert clickhouse.PASSWORD == PASSWORD
-    return os.environ | {"KSCOPE_FROM_PASSWORD": PASSWORD, "KSCOPE_TO_PASSWORD": PASSWORD}
+    passwords = {"KSCOPE_FROM_PASSWORD": PASSWORD, "KSCOPE_TO_PASSWORD": PASSWORD}
+    with mock.patch.dict(os.environ, passwords):
+        return command("copy", *arguments)
 
 
 def address(database: Database) -> str:
@@ -135,7 +129,7 @@ def perhaps(at: int, number: int) -> dict[str, Any]:
     return row | {"busy": -number / 3} | started
 
 
-def grow(opened: World, days: int = 40, step: int = 13 * HOUR) -> None:
+def grow(opened: World, days: int = 40, step: int = 29 * HOUR) -> None:
     """Store rows of many days, let them age, and then let late ones arrive."""
     times = range(NOW - days * DAY, NOW - HOUR, step)
     pairs = [(at + number * 977, number) for number, at in enumerate(times)]
