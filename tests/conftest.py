@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import defaultdict
+
 import pytest
 from hypothesis import settings
 
@@ -15,7 +17,8 @@ MAX_ID = 100
 # One marker per engine: it names what the machine must have, and keeps the tests that share the
 # engine in one xdist worker, so that two never fight over it. Each worker has a separate MariaDB
 # and a separate ClickHouse: there a module is what stays together. Tests of other programs' output,
-# which look at nothing else that is traced, are a group by themselves: `xdist_group("tools")`.
+# which look at nothing else that is traced, are a group by themselves: `xdist_group("tools")`. So
+# are those of the cluster of old servers: its four processes are never quite idle.
 ENGINES = {
     "bpf": needs.bpf,
     "qemu": needs.qemu,
@@ -27,12 +30,42 @@ OF_EACH_WORKER = {"mysql", "clickhouse"}
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         engine = next((name for name in ENGINES if item.get_closest_marker(name)), None)
         if engine and not item.get_closest_marker("xdist_group"):
             group = f"{engine} {item.path.stem}" if engine in OF_EACH_WORKER else engine
             item.add_marker(pytest.mark.xdist_group(group))
+        elif not engine and _shares_a_fixture(item) and not item.get_closest_marker("xdist_group"):
+            # Each worker that has one of the tests makes what the module shares: mostly a server.
+            path = item.path.relative_to(item.config.rootpath).with_suffix("")
+            item.add_marker(pytest.mark.xdist_group(" ".join(path.parts)))
+    if hasattr(config, "workerinput"):
+        _put_long_groups_first(items)
+
+
+def _put_long_groups_first(items: list[pytest.Item]) -> None:
+    """Sort by what a worker does in one piece: one that came last would leave the others idle.
+
+    What the whole machine has once is longest; then comes what may take longer than other tests.
+    """
+    groups: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        marker = item.get_closest_marker("xdist_group")
+        groups[marker.args[0] if marker else item.nodeid].append(item)
+
+    def length(name: str) -> tuple[bool, float, int]:
+        limits = (item.get_closest_marker("timeout") for item in groups[name])
+        longest = max(each.args[0] if each else 0 for each in limits)
+        return (name in ENGINES, longest, len(groups[name]))
+
+    ordered = sorted(groups, key=length, reverse=True)
+    items[:] = [item for name in ordered for item in groups[name]]
+
+
+def _shares_a_fixture(item: pytest.Item) -> bool:
+    found = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+    return any(each[-1].scope == "module" for each in found.values() if each)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.old_clickhouse import OldCluster
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = [pytest.mark.clickhouse, pytest.mark.xdist_group("old clickhouse")]
 
 SECOND = 1_000_000
 # Long enough ago that sums replace rows, in the middle of a bucket's hour.

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tests.old_clickhouse import OldCluster, OldShard
     from tests.serving import Serving
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = [pytest.mark.clickhouse, pytest.mark.xdist_group("old clickhouse")]
 SLOT = 4
 ROW = {"time": EARLIER, "process": "p", "stack": "main", "elapsed": 1}
 # They have no database: they are about a server's address, or files.

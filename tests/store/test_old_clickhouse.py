@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.old_clickhouse import OldCluster, OldShard
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = [pytest.mark.clickhouse, pytest.mark.xdist_group("old clickhouse")]
 TEXT = 'it\'s "a" \\back\\ version() true\ttab\nline é 火'
 COLUMNS = {
     "column_names": ["time", "hostname", "text", "sizes"],

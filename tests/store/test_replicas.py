@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.old_clickhouse import OldCluster
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = [pytest.mark.clickhouse, pytest.mark.xdist_group("old clickhouse")]
 
 
 @pytest.fixture
