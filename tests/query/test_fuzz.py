@@ -7,7 +7,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.query.world import waits
 from tests.serving import ROOT, Serving, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 # A schema cannot say that a range ends after it begins, which texts are regular expressions, or
@@ -37,15 +37,20 @@ class Run:
     phases: str = "coverage,fuzzing"
     examples: int = 10
     filled: bool = True
+    # Whether what is about no single category is asked as well: once with rows, once without.
+    common: bool = True
     checks: tuple[str, ...] = NOT_OF_ALL
 
 
 # A column of each kind that is stored or compared differently, with all of its operators.
 KINDS = ("process", "path", "started", "pid", "busy", "direct", "peer", "stack", "latencies")
+# Questions about a category of every type that have filters on all of these columns: on rows, on
+# stacks and on groups. All questions read filters alike: one column's tell whether the others do.
+FILTERED = ("rows", "flamegraph", "top")
 # A category of every type; without values; without stacks; with both, and not a row yet.
 RUNS = {
     "every type": Run(("everything",), KINDS),
-    "few columns": Run(("marker",), ("kind", "time")),
+    "few columns": Run(("marker",), ("kind", "time"), common=False),
     "no rows": Run(("offcputime", "pressure"), ("hostname",), "fuzzing", filled=False),
     "examples": Run(
         ("everything", "marker", "offcputime", "pressure"), KINDS, "examples", 1, checks=()
@@ -90,22 +95,42 @@ def described(server: Serving, run: Run, folder: Path) -> Path:
     found["paths"] = {
         path: operations
         for path, operations in found["paths"].items()
-        if set(next(iter(operations.values())).get("tags", ())) <= set(run.tables)
+        if _is_asked(path, next(iter(operations.values())).get("tags", ()), run)
     }
-    for name, schema in found["components"]["schemas"].items():
-        if name.startswith(("filters", "base_filters_")):
-            # Those of a base are read as all are: one column's tell whether they are.
-            columns = run.filters[:1] if name.startswith("base_") else run.filters
-            schema["properties"] = {
-                filtered: operand
-                for filtered, operand in schema["properties"].items()
-                if filtered.removeprefix("base.").partition("__")[0] in columns
-            }
+    schemas = found["components"]["schemas"]
+    for name in [name for name in schemas if name.startswith(("filters", "base_filters_"))]:
+        properties = schemas[name]["properties"]
+        schemas[f"few_{name}"] = schemas[name] | {"properties": _of(properties, run.filters[:1])}
+        schemas[name]["properties"] = _of(properties, run.filters)
+    for path, operations in found["paths"].items():
+        if not path.startswith(tuple(f"/api/v1/{question}/" for question in FILTERED)):
+            for parameter in next(iter(operations.values())).get("parameters", ()):
+                _narrow(parameter)
     seed = found["paths"]["/api"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     seed["properties"] = {table: seed["properties"][table] for table in run.tables}
     file = folder / "openapi.json"
     file.write_text(json.dumps(found))
     return file
+
+
+def _is_asked(path: str, tags: Collection[str], run: Run) -> bool:
+    # The seed's question names the categories in its body.
+    return set(tags) <= set(run.tables) if tags or run.common else path == "/api"
+
+
+def _of(properties: dict[str, Any], columns: Collection[str]) -> dict[str, Any]:
+    return {
+        filtered: operand
+        for filtered, operand in properties.items()
+        if filtered.removeprefix("base.").partition("__")[0] in columns
+    }
+
+
+def _narrow(parameter: dict[str, Any]) -> None:
+    """Leave a question the filters of one column."""
+    if parameter.get("name") in ("filters", "base_filters"):
+        head, _, name = parameter["schema"]["$ref"].rpartition("/")
+        parameter["schema"] = {"$ref": f"{head}/few_{name}"}
 
 
 @pytest.mark.timeout(500)
