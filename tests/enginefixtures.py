@@ -83,6 +83,15 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         yield found
 
 
+@pytest.fixture(scope="module", params=ENGINES)
+def module_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """Yield a database of each engine in turn, at first empty, for a whole module."""
+    with _empty(request, tmp_path_factory.mktemp("module")) as found:
+        yield found
+
+
 @dataclass(frozen=True)
 class Served:
     """A server and the database behind it."""

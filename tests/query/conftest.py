@@ -26,6 +26,12 @@ def engine_world(database: Database) -> Iterator[World]:
     yield from _world(database)
 
 
+@pytest.fixture(scope="module")
+def module_world(module_database: Database) -> Iterator[World]:
+    """Yield a database of each engine in turn, which the tests of a module only ask."""
+    yield from _world(module_database)
+
+
 @pytest.fixture
 def client(world: World) -> World:
     """Six off-CPU waits, see `world.waits`."""

@@ -17,17 +17,17 @@ HOUR = 3600 * SECOND
 THREE_HOURS = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-23T03:00:00Z"}
 
 
-@pytest.fixture
-def aged(engine_world: World) -> World:
+@pytest.fixture(scope="module")
+def aged(module_world: World) -> World:
     """Rows of three hours, 20 days ago: hourly sums are kept for 90 days, rows for 14."""
     rows = [
         row | {"time": NOON + hour * HOUR + i} for hour in range(3) for i, row in enumerate(waits())
     ]
-    engine_world.insert("offcputime", rows)
+    module_world.insert("offcputime", rows)
     now = NOON + 20 * 24 * HOUR
-    engine_world.run(roll_up(engine_world.store, now))
-    assert engine_world.run(retain(engine_world.store, now)) >= len(rows)
-    return engine_world
+    module_world.run(roll_up(module_world.store, now))
+    assert module_world.run(retain(module_world.store, now)) >= len(rows)
+    return module_world
 
 
 def ask(world: World, question: str, column: str = "", **parameters: Any) -> dict[str, Any]:

@@ -51,18 +51,39 @@ def some_rows(count: int) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture
-def summed_world(engine_world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[World, list[Any]]:
-    """Hourly sums in the middle, rows at both ends; few groups fit into an answer."""
+def summed(world: World) -> list[Any]:
+    """Store hourly sums in the middle, rows at both ends; return the rows in the middle."""
     rows = some_rows(600)
-    engine_world.insert("offcputime", sorted(rows, key=lambda row: row["hostname"]))
-    engine_world.run(roll_up(engine_world.store, NOON + 3 * HOUR + HOUR // 2))
+    world.insert("offcputime", sorted(rows, key=lambda row: row["hostname"]))
+    world.run(roll_up(world.store, NOON + 3 * HOUR + HOUR // 2))
+    return [row for row in rows if NOON + HOUR // 2 <= row["time"] < NOON + 3 * HOUR + HOUR // 2]
+
+
+def let_few_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (heaviest, same_stacks):
         monkeypatch.setattr(module, "RANKED_HERE", 5)
     monkeypatch.setattr(read, "MOST_GROUPS", 10)
     monkeypatch.setattr(timeseries, "_MOST_GROUPS", 10)
-    inside = [row for row in rows if NOON + HOUR // 2 <= row["time"] < NOON + 3 * HOUR + HOUR // 2]
-    return engine_world, inside
+
+
+@pytest.fixture(scope="module")
+def summed_once(module_world: World) -> tuple[World, list[Any]]:
+    return module_world, summed(module_world)
+
+
+@pytest.fixture
+def summed_world(
+    summed_once: tuple[World, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> tuple[World, list[Any]]:
+    """Few groups fit into an answer; the tests only ask."""
+    let_few_fit(monkeypatch)
+    return summed_once
+
+
+@pytest.fixture
+def growing_world(engine_world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[World, list[Any]]:
+    let_few_fit(monkeypatch)
+    return engine_world, summed(engine_world)
 
 
 def ask(world: World, question: str, **parameters: Any) -> dict[str, Any]:
@@ -155,10 +176,10 @@ def test_every_other_question_keeps_its_totals(summed_world: tuple[World, list[A
 
 
 def test_absurd_sums_are_ranked_too(
-    summed_world: tuple[World, list[Any]],
+    growing_world: tuple[World, list[Any]],
 ) -> None:
     """Groups beyond 64 bits together have the largest number as their total."""
-    world, rows = summed_world
+    world, rows = growing_world
     absurd = [rows[0] | {"process": f"big{i}", "elapsed": LARGEST} for i in range(12)]
     world.insert("offcputime", absurd)
     found = ask(world, "top/offcputime", by="process,stack", n=3)
@@ -170,10 +191,10 @@ def test_absurd_sums_are_ranked_too(
 
 
 def test_the_rest_is_of_the_same_moment_as_the_groups(
-    summed_world: tuple[World, list[Any]], monkeypatch: pytest.MonkeyPatch
+    growing_world: tuple[World, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All values double before each statement: the rest's share of the whole stays exact."""
-    world, _ = summed_world
+    world, _ = growing_world
     question = {"by": "process", "elapsed__gte": "0"}
     before = ask(world, "flamegraph/offcputime", **question)
     backend = world.store.backend

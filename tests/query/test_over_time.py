@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 SIX_SECONDS = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-23T00:00:06Z"}
 
 
+@pytest.fixture(scope="module")
+def client(module_world: World) -> World:
+    module_world.insert("offcputime", waits())
+    return module_world
+
+
 @pytest.fixture
-def client(engine_world: World) -> World:
+def growing(engine_world: World) -> World:
     engine_world.insert("offcputime", waits())
     return engine_world
 
@@ -68,17 +74,17 @@ def test_values_are_aggregated_per_event(
     assert series(client, by="", aggregate=aggregate)["elapsed"] == expected
 
 
-def test_the_newest_value_of_a_group_is_ranked(client: World) -> None:
+def test_the_newest_value_of_a_group_is_ranked(growing: World) -> None:
     """`last` is the value of a gauge: it is read to its last digit, and ranked by its number."""
-    found = ask(client, "top/offcputime", by="process", aggregate="last")
+    found = ask(growing, "top/offcputime", by="process", aggregate="last")
     assert [(each["key"][0], each["value"]) for each in found["entries"]] == [
         ("mysqld", 3500),
         ("nginx", 20),
         ("a;b", 11),
     ]
     assert found["total"] is None
-    client.insert("offcputime", [waits()[0] | {"time": NOON + 5_500_000, "count": 7}])
-    found = ask(client, "top/offcputime", by="process", aggregate="last")
+    growing.insert("offcputime", [waits()[0] | {"time": NOON + 5_500_000, "count": 7}])
+    found = ask(growing, "top/offcputime", by="process", aggregate="last")
     assert found["entries"][0]["value"] == 5000 / 7
 
 
@@ -252,11 +258,11 @@ def test_floats_are_told_apart_by_every_bit(engine_world: World) -> None:
         assert found == {name: [value] for name, value in whole.items()}
 
 
-def test_rows_without_a_count_are_counted_as_rows(client: World) -> None:
+def test_rows_without_a_count_are_counted_as_rows(growing: World) -> None:
     """A number of rows has not the unit of the value that is in them."""
-    client.insert("everything", [everything()])
-    assert ask(client, "top/everything", value="busy", aggregate="count")["unit"] == "rows"
-    assert ask(client, "top/offcputime", value="elapsed", aggregate="count")["unit"] == "events"
+    growing.insert("everything", [everything()])
+    assert ask(growing, "top/everything", value="busy", aggregate="count")["unit"] == "rows"
+    assert ask(growing, "top/offcputime", value="elapsed", aggregate="count")["unit"] == "events"
 
 
 def everything(**changed: Any) -> dict[str, Any]:
