@@ -73,15 +73,24 @@ def ask(world: World, question: str, **query: str) -> Any:
     return answer.json()
 
 
-@pytest.fixture
-def named(engine_world: World) -> World:
-    """Rows that were stored before the table had the names of their frames."""
-    engine_world.insert("offcputime", rows())
+def stored_before_named(world: World) -> World:
+    """Store rows before the table has the names of their frames."""
+    world.insert("offcputime", rows())
     before = [re.sub(r"@([0-9a-f]{40})(?=;|$)", "", stack) for stack in STACKS]
-    assert shown(engine_world) == before
-    add(engine_world, OLD, OLD_LIBX)
-    add(engine_world, NEW, NEW_LIBX)
-    return engine_world
+    assert shown(world) == before
+    add(world, OLD, OLD_LIBX)
+    add(world, NEW, NEW_LIBX)
+    return world
+
+
+@pytest.fixture(scope="module")
+def named(module_world: World) -> World:
+    return stored_before_named(module_world)
+
+
+@pytest.fixture
+def changing_world(engine_world: World) -> World:
+    return stored_before_named(engine_world)
 
 
 def sums() -> dict[str, int]:
@@ -120,7 +129,7 @@ def test_groups_are_summed_by_their_names(named: World) -> None:
 
 @pytest.mark.parametrize("day", ["2026-11-23", "2026-11-22"])
 def test_many_groups_are_ranked_by_their_names(
-    named: World, day: str, monkeypatch: pytest.MonkeyPatch
+    changing_world: World, day: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If there are too many to read them all at once.
 
@@ -130,12 +139,12 @@ def test_many_groups_are_ranked_by_their_names(
         row | {"stack": f"plain{i}", "time": row["time"] - 86_400_000_000}
         for i, row in enumerate(rows())
     ]
-    named.insert("offcputime", before)
+    changing_world.insert("offcputime", before)
     for module in (heaviest, same_stacks):
         monkeypatch.setattr(module, "RANKED_HERE", 3)
     plain = {row["stack"]: row["elapsed"] for row in before}
     true = sums() if day == DAY["from"] else plain
-    top = ask(named, "top", by="stack", n="2", **{"from": day, "to": f"{day}T23:59:59Z"})
+    top = ask(changing_world, "top", by="stack", n="2", **{"from": day, "to": f"{day}T23:59:59Z"})
     largest = sorted(true.items(), key=lambda each: -each[1])[:2]
     assert [(each["key"][0], each["value"]) for each in top["entries"]] == largest
     assert (top["groups"], top["total"]) == (len(true), sum(true.values()))
@@ -283,28 +292,28 @@ def test_without_names_the_offset_is_a_frame(engine_world: World) -> None:
         assert len(shown(engine_world, stack__not_regex=part)) == 3
 
 
-def test_names_that_change_are_seen_at_once(named: World) -> None:
+def test_names_that_change_are_seen_at_once(changing_world: World) -> None:
     """Each answer has the names of the table as it is then."""
-    assert "wait_for [libx.so]" in shown(named)[0]
-    add(named, OLD, [(0x1000, 0x100, "renamed"), *((at, 1, f"f{at}") for at in range(9))])
-    assert shown(named)[0] == "main;renamed [libx.so];poll"
-    assert paths_of(ask(named, "flamegraph"))["all", "main", "renamed [libx.so]"] == 0b11
-    assert named.run(table(named).remove(OLD))
-    assert not named.run(table(named).remove(OLD))
-    assert shown(named)[0] == "main;libx.so+0x1000;poll"
-    assert paths_of(ask(named, "flamegraph"))["all", "main", "libx.so+0x1000"] == 1
+    assert "wait_for [libx.so]" in shown(changing_world)[0]
+    add(changing_world, OLD, [(0x1000, 0x100, "renamed"), *((at, 1, f"f{at}") for at in range(9))])
+    assert shown(changing_world)[0] == "main;renamed [libx.so];poll"
+    assert paths_of(ask(changing_world, "flamegraph"))["all", "main", "renamed [libx.so]"] == 0b11
+    assert changing_world.run(table(changing_world).remove(OLD))
+    assert not changing_world.run(table(changing_world).remove(OLD))
+    assert shown(changing_world)[0] == "main;libx.so+0x1000;poll"
+    assert paths_of(ask(changing_world, "flamegraph"))["all", "main", "libx.so+0x1000"] == 1
 
 
-def test_a_damaged_page_names_nothing(named: World) -> None:
+def test_a_damaged_page_names_nothing(changing_world: World) -> None:
     """The frames are shown by their offsets, and the other files keep their names."""
-    is_hex = named.database.name == "clickhouse"
+    is_hex = changing_world.database.name == "clickhouse"
     nothing = "unhex('00')" if is_hex else "x'00'"
     of = f"file IN (SELECT id FROM kscope_symbols WHERE build = '{OLD}')"
-    named.database.run(
-        changing(named.database, "kscope_symbol_page", f"functions = {nothing}", of),
-        changing(named.database, "kscope_meta", "value = '1'", "name = 'symbols'"),
+    changing_world.database.run(
+        changing(changing_world.database, "kscope_symbol_page", f"functions = {nothing}", of),
+        changing(changing_world.database, "kscope_meta", "value = '1'", "name = 'symbols'"),
     )
-    assert shown(named)[:3] == [
+    assert shown(changing_world)[:3] == [
         "main;libx.so+0x1000;poll",
         "main;libx.so+0x1040;poll",
         "main;wait_for [libx.so];poll",
