@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -71,6 +72,21 @@ def free_port(following: int = 0) -> int:
             for each in range(port, port + 1 + following):
                 stack.enter_context(socket.create_server(("127.0.0.1", each)))
             return port
+
+
+def few(folder: Path, *tables: str) -> list[str | Path]:
+    """Name a configuration of `offcputime` and these built-in categories alone: a new database's
+    tables of all categories take longer than most tests.
+    """
+    made = folder / "few/categories"
+    if not made.exists():
+        made.mkdir(parents=True)
+        (folder / "few/probes").symlink_to(ROOT / "probes")
+    for table in ("offcputime", *tables):
+        shutil.copy(ROOT / f"categories/{table}.yaml", made)
+    config = folder / "few.yaml"
+    config.write_text("categories: [few/categories]\n")
+    return ["--config", config]
 
 
 def start(folder: Path, arguments: Sequence[str | Path] = (), files: int = 0) -> Serving:

@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from tests.databases import Database, scalar
-from tests.serving import serving, start, stop
+from tests.serving import few, serving, start, stop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,10 +89,10 @@ def test_a_batch_that_is_sent_twice_counts_once(served: Served) -> None:
 
 def test_a_server_ends_on_request_and_starts_again(tmp_path: Path, database: Database) -> None:
     """Everything acknowledged is there after a restart, and new rows join it."""
-    server = start(tmp_path, database.options)
+    server = start(tmp_path, [*few(tmp_path), *database.options])
     server.post(SEED)
     assert stop(server) == 0
     assert "Traceback" not in server.log
-    with serving(tmp_path, *database.options) as again:
+    with serving(tmp_path, *few(tmp_path), *database.options) as again:
         again.post(SEED)
         assert scalar(database, "SELECT count(*) FROM offcputime") == 2

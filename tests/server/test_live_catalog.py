@@ -11,7 +11,7 @@ import pytest
 
 from kscope.server.ingest.live_catalog import signature
 from tests.databases import Database, scalar
-from tests.serving import ROOT, Serving, serving
+from tests.serving import ROOT, Serving, few, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path, folder: Path, database: Database) -> Iterator[Serving]:
-    with serving(tmp_path, *database.options, "--categories", folder) as running:
+    with serving(tmp_path, *few(tmp_path), *database.options, "--categories", folder) as running:
         yield running
 
 
@@ -205,10 +205,11 @@ def test_a_table_stays_with_the_file_that_declared_it(on_sqlite: Serving, folder
     assert "n" not in [column["name"] for column in locks["columns"]]
 
 
-def test_the_packaged_categories_are_there_by_default(server: Serving) -> None:
+def test_the_packaged_categories_are_there_by_default(tmp_path: Path, database: Database) -> None:
     """A server without configuration takes what the package declares."""
     declared = {path.stem for path in (ROOT / "categories").glob("*.yaml")}
-    answer = server.get("/api/v1/categories").json()
+    with serving(tmp_path, *database.options) as server:
+        answer = server.get("/api/v1/categories").json()
     assert declared <= {category["table"] for category in answer["categories"]}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.databases import Database, SQLiteFile, scalar
-from tests.serving import Serving, serving
+from tests.serving import Serving, few, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +131,7 @@ def test_a_start_that_would_lose_data_keeps_the_old_shape(
 ) -> None:
     """On each engine; the corrected file is taken up at the next start."""
     file = folder / "locks.yaml"
-    options = [*database.options, "--categories", folder]
+    options = [*few(tmp_path), *database.options, "--categories", folder]
     file.write_text(FILE)
     with serving(tmp_path, *options) as server:
         server.post(LOCK)

@@ -26,8 +26,9 @@ from kscope.store.symbols.nameless import Nameless
 from kscope.store.symbols.table import SymbolTable
 from tests import needs
 from tests.agent.strangers import tls_server
+from tests.commands import Ran, command
 from tests.databases import SQLiteFile
-from tests.serving import free_port, kscope, serving, stop
+from tests.serving import few, free_port, serving, stop
 from tests.store.opened import opened
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "objcopy --only-keep-debug program program.debug",
         "strip program",
     )
-    for command in commands:
-        subprocess.run(command.split(), cwd=folder, check=True)
+    for each in commands:
+        subprocess.run(each.split(), cwd=folder, check=True)
     return folder / "program"
 
 
@@ -89,10 +90,8 @@ def folded(server: Serving) -> str:
     return answer.text
 
 
-def symbols(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        kscope("symbols", *arguments), capture_output=True, text=True, check=False
-    )
+def symbols(*arguments: str | Path) -> Ran:
+    return command("symbols", *arguments)
 
 
 def test_rows_get_the_names_that_are_added_later(
@@ -107,7 +106,7 @@ def test_rows_get_the_names_that_are_added_later(
     os.mkfifo(tmp_path / "fifo/fifo")
     build, hidden = build_of(program), address_of(program, "hidden")
     options = database.options
-    with serving(tmp_path, *options) as server:
+    with serving(tmp_path, *few(tmp_path), *options) as server:
         send(server, f"main;program+0x{hidden:x}@{build};poll")
         assert folded(server) == f"main;program+0x{hidden:x};poll 5\n"
         found = symbols("add", *options, tmp_path)
@@ -138,9 +137,9 @@ def test_a_file_that_cannot_be_added_is_named(tmp_path: Path) -> None:
     none = symbols("list", *database)
     said = f"{database[1]}: there is no such database; `--sqlite PATH` names another one\n"
     assert (none.returncode, none.stderr) == (1, said)
-    subprocess.run(kscope("migrate", *database), check=True, capture_output=True)
-    command = "gcc -Wl,--build-id=none -o without plain.c"
-    subprocess.run(command.split(), cwd=tmp_path, check=True)
+    assert command("migrate", *database).returncode == 0
+    compiled = "gcc -Wl,--build-id=none -o without plain.c"
+    subprocess.run(compiled.split(), cwd=tmp_path, check=True)
     found = symbols("add", *database, tmp_path / "plain.c", tmp_path / "without")
     assert found.returncode == 1
     assert "plain.c: is not an ELF file" in found.stderr

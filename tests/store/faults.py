@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests import needs
-from tests.serving import ROOT, kscope
+from tests.forked import fork
+from tests.serving import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import httpx
 
@@ -26,13 +28,13 @@ COUNT = "SELECT count(*) FROM offcputime"
 def fails_to_start(*options: object, code: int = 1) -> str:
     """Return the output of `kscope serve` until it exits."""
     listen = ("--read", "127.0.0.1:0", "--ingest", "127.0.0.1:0")
-    command = kscope("serve", *map(str, options), *listen)
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        code_found = fork(["serve", *map(str, options), *listen], ROOT, log).wait(60)
+        printed = log.read_text()
+    assert code_found == code, printed
+    assert "Traceback" not in printed
+    return printed
 
 
 def send(server: Serving, rows: int = 1, text: str = "main;futex_wait") -> httpx.Response:

@@ -16,7 +16,7 @@ from tests import serving as running
 from tests.clickhouse import PASSWORD, USER, Node, install
 from tests.clickhouse_http import Asked, Handler, RefusedError, Server, User
 from tests.databases import ClickHouseDatabase, scalar
-from tests.serving import free_port, serving, start, stop
+from tests.serving import few, free_port, serving, start, stop
 from tests.store.faults import COUNT, ROW, eventually_stored, fails_to_start, send
 from tests.store.test_failures import eventually_answered, keep_sending
 
@@ -43,7 +43,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 def test_clickhouse_is_gone_for_a_while(own: Node, tmp_path: Path) -> None:
     """A killed node: 503 until it is back; the server reconnects by itself, and lost nothing."""
     database = ClickHouseDatabase(own, own.new_database())
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         for _ in range(5):
             assert send(server, 10).status_code == 200
         own.kill()
@@ -62,7 +62,7 @@ def test_clickhouse_is_gone_for_a_while(own: Node, tmp_path: Path) -> None:
 def test_senders_outlast_clickhouse(own: Node, tmp_path: Path) -> None:
     """Killed amid their batches, and away while they go on sending: each batch is there once."""
     database = ClickHouseDatabase(own, own.new_database())
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         done = threading.Event()
         with ThreadPoolExecutor(4) as pool:
             sent = [pool.submit(keep_sending, server, f"sender {n}", done) for n in range(4)]

@@ -28,7 +28,7 @@ from tests.databases import (
     scalar,
 )
 from tests.decoding import decoded
-from tests.serving import ROOT, serving
+from tests.serving import ROOT, few, serving
 from tests.store.opened import opened
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def test_migrate_shows_and_does_the_same(database: Database, tmp_path: Path) -> 
     folder.mkdir()
     file = folder / "locks.yaml"
     file.write_text("table: locks\ncolumns:\n  - {name: mutex, type: string}\n")
-    options = [*database.options, "--categories", folder]
+    options = [*few(tmp_path), *database.options, "--categories", folder]
     shown = run("migrate", "--dry-run", *options)
     assert "kscope_rows_locks" in shown
     assert run("migrate", *options) == shown
@@ -75,7 +75,7 @@ def test_migrate_does_all_but_the_bad_categories(database: Database, tmp_path: P
     """One with a mistake and one that would lose data are named; the others are shown and made."""
     folder = tmp_path / "mine"
     folder.mkdir()
-    options = [*database.options, "--categories", folder]
+    options = [*few(tmp_path), *database.options, "--categories", folder]
     for name in ("kept", "typo"):
         columns = "columns:\n  - {name: n, type: count}\n  - {name: m, type: count}\n"
         (folder / f"{name}.yaml").write_text(f"table: {name}\n{columns}")
@@ -111,7 +111,8 @@ def test_an_older_database_opens(database: Database, tmp_path: Path) -> None:
     folder.mkdir()
     file = folder / "locks.yaml"
     file.write_text("table: locks\ncolumns:\n  - {name: waited, type: elapsed}\n")
-    with serving(tmp_path, *database.options, "--categories", folder) as server:
+    options = [*few(tmp_path), *database.options, "--categories", folder]
+    with serving(tmp_path, *options) as server:
         server.post({"hostname": "h", "locks": [{"waited": 1}]})
     file.write_text(
         "table: locks\ncolumns:\n  - {name: waited, type: elapsed}\n"
@@ -119,33 +120,35 @@ def test_an_older_database_opens(database: Database, tmp_path: Path) -> None:
         "  - {name: at, type: stack, default: ''}\nrollup: {1h: 30d}\n"
     )
     (folder / "new.yaml").write_text("table: fresh\ncolumns:\n  - {name: n, type: count}\n")
-    with serving(tmp_path, *database.options, "--categories", folder) as server:
+    with serving(tmp_path, *options) as server:
         server.post({"hostname": "h", "locks": [{"waited": 2, "mutex": "m", "at": "a;b"}]})
         server.post({"hostname": "h", "fresh": [{"n": 5}]})
     rows = database.rows("SELECT waited, mutex, at FROM locks ORDER BY waited")
     assert rows == [["1", "", ""], ["2", "m", "a;b"]]
 
 
-def test_a_newer_database_is_left_alone(database: Database) -> None:
+def test_a_newer_database_is_left_alone(database: Database, tmp_path: Path) -> None:
     """A database of an unknown layout is left unchanged."""
-    run("migrate", *database.options)
+    options = [*few(tmp_path), *database.options]
+    run("migrate", *options)
     database.run(changing(database, "kscope_meta", "value = '99'", "name = 'layout'"))
-    assert "made by a newer kscope" in run("migrate", *database.options, code=1)
+    assert "made by a newer kscope" in run("migrate", *options, code=1)
 
 
-def test_a_table_of_someone_else_is_left_alone(database: Database) -> None:
+def test_a_table_of_someone_else_is_left_alone(database: Database, tmp_path: Path) -> None:
     """Such as that of the 2016 server, which was called as its category is."""
     database.run("CREATE TABLE offcputime (hostname VARCHAR(20))")
-    refused = run("migrate", *database.options, code=2)
+    refused = run("migrate", *few(tmp_path), *database.options, code=2)
     assert "offcputime.yaml:" in refused
     assert "that kscope did not make" in refused
 
 
-def test_retention_tells_before_it_removes(database: Database) -> None:
+def test_retention_tells_before_it_removes(database: Database, tmp_path: Path) -> None:
     """Rows older than the category's 14 days are removed; --dry-run keeps them."""
+    options = [*few(tmp_path), *database.options]
 
     async def fill() -> None:
-        catalog = load_catalog()
+        catalog = load_catalog([tmp_path / "few/categories"])
         decoder = Decoder(catalog)
         async with opened(database, *catalog) as store:
             for moment, rows in (("2026-01-05T10:00:00Z", 3), (datetime.now(UTC).isoformat(), 1)):
@@ -153,12 +156,12 @@ def test_retention_tells_before_it_removes(database: Database) -> None:
                 await store.writer.write(decoded(decoder, json.dumps(body).encode(), 0))
 
     asyncio.run(fill())
-    shown = run("retention", "--dry-run", *database.options)
+    shown = run("retention", "--dry-run", *options)
     assert "kscope_rows_offcputime: 3 rows before" in shown
     assert scalar(database, COUNT) == 4
     # It does what --dry-run printed, perhaps some minutes later. The sums that rows wait for are
     # made first, and those of them that are too old themselves go at once.
-    removed, told = run("retention", *database.options).splitlines()[0], shown.splitlines()[0]
+    removed, told = run("retention", *options).splitlines()[0], shown.splitlines()[0]
     assert removed.partition(" before ")[0] == told.partition(" before ")[0]
     assert scalar(database, "SELECT sum(kscope_rows) FROM kscope_rollup_1d_offcputime") == 3
     assert scalar(database, COUNT) == 1
@@ -166,7 +169,7 @@ def test_retention_tells_before_it_removes(database: Database) -> None:
         database.run(*aging(database, f"kscope_{table}"))
     for table in ("rows", "rollup_1h", "rollup_1d"):
         database.run(f"DELETE FROM kscope_{table}_offcputime WHERE 1 = 1")
-    told = run("retention", "--dry-run", *database.options)
+    told = run("retention", "--dry-run", *options)
     assert "kscope_stack: 1 texts that nothing refers to" in told
     assert scalar(database, "SELECT count(*) FROM kscope_stack") == 1
 

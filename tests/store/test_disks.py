@@ -23,7 +23,7 @@ from tests.receiving import counted, receiving
 from tests.server.test_otlp import PATH as OTLP
 from tests.server.test_otlp import simple
 from tests.server.test_pyroscope import PUSH, series
-from tests.serving import serving, start, stop
+from tests.serving import few, serving, start, stop
 from tests.store.faults import COUNT, eventually_stored, fails_to_start, filled, send, tmpfs
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         filler = disk / "filler"
         filler.write_bytes(bytes(2 * 2**20))
         database = SQLiteFile(disk / "k.db")
-        with serving(tmp_path, *database.options) as server:
+        with serving(tmp_path, *few(tmp_path), *database.options) as server:
             acknowledged = number = 0
             while (answer := send(server, 50, f"stack {number} {'x' * 30_000}")).status_code == 200:
                 acknowledged += 50
@@ -68,7 +68,7 @@ def test_a_full_disk_of_mariadb(tmp_path: Path) -> None:
     with (
         tmpfs(mariadb.folder / "data" / name, "32m") as disk,
         stopped(mariadb),
-        serving(tmp_path, *database.options) as server,
+        serving(tmp_path, *few(tmp_path), *database.options) as server,
     ):
         # In a table smaller than this MariaDB has no room to roll back, and ends itself.
         for _ in range(3):
@@ -113,7 +113,7 @@ def test_a_disk_that_is_full_at_the_start(tmp_path: Path, left: int) -> None:
         database = SQLiteFile(disk / "k.db")
         with filled(disk, left * 1024):
             assert "free some space" in fails_to_start(*database.options)
-        with serving(tmp_path, *database.options) as server:
+        with serving(tmp_path, *few(tmp_path), *database.options) as server:
             assert send(server).status_code == 200
             assert scalar(database, COUNT) == 1
 
@@ -185,7 +185,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_locked_file(tmp_path: Path) -> None:
     """Another program holds the file: 503 and Retry-After; when it lets go, on it goes."""
     database = SQLiteFile(tmp_path / "k.db")
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         send(server)
         other = sqlite3.connect(database.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -275,7 +275,7 @@ def test_a_file_that_becomes_read_only(tmp_path: Path) -> None:
     """While a server has it open: 503 with what to do, questions are answered, then on it goes."""
     with ext4(tmp_path) as disk:
         database = SQLiteFile(disk / "k.db")
-        with serving(tmp_path, *database.options) as server:
+        with serving(tmp_path, *few(tmp_path), *database.options) as server:
             assert send(server).status_code == 200
             # Not k.db-shm: SQLite maps it, and the kernel ends who cannot write there.
             files = [str(disk / "k.db"), str(disk / "k.db-wal")]
@@ -311,7 +311,7 @@ def test_files_that_are_no_database(tmp_path: Path) -> None:
 def test_a_damaged_file(tmp_path: Path) -> None:
     """Overwritten pages: requests get an error, and the server stays up."""
     database = SQLiteFile(tmp_path / "k.db")
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         for number in range(20):
             send(server, 500, f"stack {number} {'x' * 3000}")
     page = int(
@@ -322,7 +322,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     with database.path.open("r+b") as file:
         file.seek((page - 1) * 4096)
         file.write(b"\xff" * 4096)
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         answer = send(server)
         assert answer.status_code == 503
         assert "restore a backup" in answer.json()["detail"]
@@ -333,9 +333,9 @@ def test_a_damaged_file(tmp_path: Path) -> None:
 def test_a_file_that_is_overwritten_in_its_place(tmp_path: Path) -> None:
     """`cp` of something else over it: the same file, and nothing of it is right."""
     database = SQLiteFile(tmp_path / "k.db")
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         send(server, 500)
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         assert server.get("/readyz").status_code == 200
         size = database.path.stat().st_size
         with database.path.open("r+b") as file:
@@ -360,7 +360,7 @@ def test_only_the_owner_reads_the_files(tmp_path: Path) -> None:
     """The database, what is beside it, its backup; those of earlier versions too."""
     database = SQLiteFile(tmp_path / "k.db")
     for _ in range(2):
-        with serving(tmp_path, *database.options) as server:
+        with serving(tmp_path, *few(tmp_path), *database.options) as server:
             send(server)
             files = [tmp_path / name for name in ("k.db", "k.db-wal", "k.db-shm", "k.db.lock")]
             assert [oct(file.stat().st_mode & 0o777) for file in files] == ["0o600"] * 4

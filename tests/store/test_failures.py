@@ -19,7 +19,7 @@ import pytest
 from tests import serving as running
 from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.mariadb import MariaDB, install
-from tests.serving import ROOT, Serving, free_port, kscope, serving, start, stop
+from tests.serving import ROOT, Serving, few, free_port, kscope, serving, start, stop
 from tests.store.faults import COUNT, ROW, eventually_stored, fails_to_start, send
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _LONG = 25  # seconds
 def test_rows_that_the_database_refuses(tmp_path: Path) -> None:
     """The sender learns that they can never be stored; the log has the reason and the file."""
     database = SQLiteFile(tmp_path / "k.db")
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         database.run(
             "CREATE TRIGGER refusing BEFORE INSERT ON kscope_rows_offcputime"
             " BEGIN SELECT RAISE(ABORT, 'not today'); END"
@@ -58,7 +58,7 @@ def own_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
 def test_mariadb_is_gone_for_a_while(own_mariadb: MariaDB, tmp_path: Path) -> None:
     """A killed MariaDB: 503 until it is back; the server reconnects by itself, and lost nothing."""
     database = MariaDBDatabase(own_mariadb, own_mariadb.new_database())
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         for _ in range(20):
             assert send(server, 10).status_code == 200
         assert own_mariadb.process is not None
@@ -206,7 +206,7 @@ def test_mariadb_that_hangs(
 def test_senders_outlast_mariadb(own_mariadb: MariaDB, tmp_path: Path) -> None:
     """Killed, and away for long, in which agents go on sending: each batch is there once."""
     database = MariaDBDatabase(own_mariadb, own_mariadb.new_database())
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         done = threading.Event()
         with ThreadPoolExecutor(4) as pool:
             sent = [pool.submit(keep_sending, server, f"sender {n}", done) for n in range(4)]

@@ -11,7 +11,7 @@ import pytest
 
 from tests import needs
 from tests.databases import SQLiteFile, scalar
-from tests.serving import serving
+from tests.serving import few, serving
 from tests.store.faults import COUNT, eventually_stored, send, until_not_ready
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_nothing_is_acknowledged_until_the_file_is_back(
     """503 to writes and reads, /readyz and one line of the log say why; then all goes on."""
     database = SQLiteFile(tmp_path / "data/k.db")
     database.path.parent.mkdir()
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         assert send(server, 10).status_code == 200
         assert server.get("/api/v1/rows/offcputime").status_code == 200
         back = way(database.path)
@@ -92,14 +92,14 @@ def test_nothing_is_acknowledged_until_the_file_is_back(
 def test_a_deleted_file_is_not_made_again(tmp_path: Path) -> None:
     """The server stops acknowledging; a restart makes a new one."""
     database = SQLiteFile(tmp_path / "k.db")
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         assert send(server).status_code == 200
         for file in tmp_path.glob("k.db*"):
             file.unlink()
         assert send(server).status_code == 503
         assert MOVED in until_not_ready(server)
         assert not database.path.exists()
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         assert send(server).status_code == 200
 
 
@@ -107,7 +107,7 @@ def test_a_deleted_file_is_not_made_again(tmp_path: Path) -> None:
 def test_the_files_beside_it_are_deleted(tmp_path: Path, lost: tuple[str, ...]) -> None:
     """Acknowledged rows are in the file by the next answer, and survive a kill."""
     database = SQLiteFile(tmp_path / "k.db")
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         assert send(server, 10).status_code == 200
         assert server.get("/api/v1/rows/offcputime").status_code == 200
         for suffix in lost:
@@ -122,7 +122,7 @@ def test_the_files_beside_it_are_deleted(tmp_path: Path, lost: tuple[str, ...]) 
 
 def test_they_are_deleted_while_only_questions_come(tmp_path: Path) -> None:
     database = SQLiteFile(tmp_path / "k.db")
-    with serving(tmp_path, *database.options) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options) as server:
         assert send(server, 10).status_code == 200
         (tmp_path / "k.db-wal").unlink()
         answer = server.get("/api/v1/rows/offcputime")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.server.test_start import problems
-from tests.serving import serving
+from tests.serving import few, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,10 @@ TIME = "2026-01-05T10:00:00Z"
 MICROSECONDS = 1_767_607_200_000_000
 
 
+def options(database: Database, file: Path) -> list[str | Path]:
+    return [*few(file.parent.parent), *database.options, "--categories", file.parent]
+
+
 @pytest.mark.parametrize("order", ["expires", "-expires"])
 def test_a_timestamp_without_a_default_is_null(
     tmp_path: Path, database: Database, order: str
@@ -34,7 +38,9 @@ def test_a_timestamp_without_a_default_is_null(
     (tmp_path / "mine").mkdir()
     file = tmp_path / "mine/tickets.yaml"
     file.write_text(FILE)
-    with serving(tmp_path, *database.options, "--categories", file.parent) as server:
+    with serving(
+        tmp_path, *few(tmp_path), *database.options, "--categories", file.parent
+    ) as server:
         server.post({"hostname": "h", "tickets": [{"n": 1}]})
         file.write_text(ADDED)
         sent = [{"n": 2, "expires": TIME}, {"n": 3, "expires": None}, {"n": 4}]
@@ -56,10 +62,14 @@ def test_a_timestamp_without_a_default_is_null(
         ends = sorted(line.split(",", 2)[2] for line in csv.split()[1:])
         assert ends == ["1,", "2,2026-01-05T10:00:00.000000Z", "3,", "4,"]
         assert problems(server) == []
-    with serving(tmp_path, *database.options, "--categories", file.parent) as server:
+    with serving(
+        tmp_path, *few(tmp_path), *database.options, "--categories", file.parent
+    ) as server:
         assert problems(server) == []
     file.write_text(STATED)
-    with serving(tmp_path, *database.options, "--categories", file.parent) as server:
+    with serving(
+        tmp_path, *few(tmp_path), *database.options, "--categories", file.parent
+    ) as server:
         assert "column 'expires' must have a value" in problems(server)[0]
 
 
@@ -101,7 +111,9 @@ def test_a_timestamp_may_have_a_stated_default(tmp_path: Path, database: Databas
     (tmp_path / "mine").mkdir()
     file = tmp_path / "mine/tickets.yaml"
     file.write_text(FILE)
-    with serving(tmp_path, *database.options, "--categories", file.parent) as server:
+    with serving(
+        tmp_path, *few(tmp_path), *database.options, "--categories", file.parent
+    ) as server:
         server.post({"hostname": "h", "tickets": [{"n": 1}]})
         file.write_text(STATED)
         server.post({"hostname": "h", "tickets": [{"n": 2, "expires": TIME}, {"n": 3}]})
