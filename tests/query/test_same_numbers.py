@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kscope.query.parse.timerange import iso
+from tests.commands import command
 from tests.databases import SQLiteFile
 from tests.mariadb import PASSWORD, USER
 from tests.numbers import is_sum
 from tests.query.test_rows import EVERYTHING
 from tests.query.world import NOON, SECOND, waits
-from tests.serving import ROOT, kscope
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -342,12 +341,6 @@ def configured(served: Served, folder: Path) -> Path:
 
 
 def command_line(*options: str) -> list[str]:
-    run = subprocess.run(
-        kscope("query", "offcputime", *options),
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    assert run.returncode == 0, run.stderr.decode()
-    return run.stdout.decode().splitlines()
+    run = command("query", "offcputime", *options)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.databases import Database, SQLiteFile, scalar
-from tests.serving import serving
+from tests.serving import few, serving
 from tests.store.test_commands import run
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, database: Database) -> Path:
     made.mkdir()
     (made / "locks.yaml").write_text(FILE)
     (made / "kept.yaml").write_text("table: kept\ncolumns:\n  - {name: n, type: count}\n")
-    with serving(tmp_path, *database.options, "--categories", made) as server:
+    with serving(tmp_path, *few(tmp_path), *database.options, "--categories", made) as server:
         times = ("2026-01-05T10:00:00Z", "2026-01-06T10:00:00Z")
         server.post({"hostname": "h", "locks": [ROW | {"time": each} for each in times]})
         server.post({"hostname": "h", "kept": [{"n": 1}]})
@@ -44,7 +44,7 @@ def test_a_renamed_table_is_reported_and_dropped(
     tmp_path: Path, folder: Path, database: Database
 ) -> None:
     """Its rows stay until the command that the log names; a dry run says what is lost."""
-    options = [*database.options, "--categories", folder]
+    options = [*few(folder.parent), *database.options, "--categories", folder]
     (folder / "locks.yaml").write_text(FILE.replace("table: locks", "table: mutexes"))
     with serving(tmp_path, *options) as server:
         server.post({"hostname": "h", "mutexes": [ROW]})
@@ -78,7 +78,7 @@ def test_a_renamed_table_is_reported_and_dropped(
 
 def test_a_column_is_dropped(tmp_path: Path, folder: Path, database: Database) -> None:
     """The rows keep all others; the category without it is taken up at the next start."""
-    options = [*database.options, "--categories", folder]
+    options = [*few(folder.parent), *database.options, "--categories", folder]
     less = FILE.replace("  - {name: mode, type: label, default: w, index: true}\n", "")
     (folder / "locks.yaml").write_text(less.partition("charts")[0])
     assert "--drop locks.mode" in run("migrate", *options, code=2)
@@ -113,7 +113,7 @@ def test_what_may_not_be_dropped(tmp_path: Path, named: str, said: str) -> None:
     made = tmp_path / "mine"
     made.mkdir()
     database = SQLiteFile(tmp_path / "k.db")
-    options = [*database.options, "--categories", made]
+    options = [*few(tmp_path), *database.options, "--categories", made]
     (made / "locks.yaml").write_text(FILE)
     (made / "gone.yaml").write_text("table: gone\ncolumns:\n  - {name: n, type: count}\n")
     run("migrate", *options)
@@ -126,7 +126,7 @@ def test_what_may_not_be_dropped(tmp_path: Path, named: str, said: str) -> None:
 def test_a_table_of_a_bad_file_is_still_declared(folder: Path, database: Database) -> None:
     """A typo must not make its rows anybody's to drop."""
     (folder / "locks.yaml").write_text("table: [locks")
-    options = [*database.options, "--categories", folder]
+    options = [*few(folder.parent), *database.options, "--categories", folder]
     assert "a category file declares" in run("migrate", "--drop", "locks", *options, code=2)
 
 
@@ -140,7 +140,7 @@ def test_rows_that_only_the_column_told_apart_stay_two(
     tmp_path: Path, folder: Path, database: Database
 ) -> None:
     """They have one time: pages of rows need another number of each."""
-    options = [*database.options, "--categories", folder]
+    options = [*few(folder.parent), *database.options, "--categories", folder]
     moment = {"time": "2026-01-07T10:00:00Z"}
     with serving(tmp_path, *options) as server:
         both = [ROW | moment | {"mode": mode} for mode in "rwrw"]

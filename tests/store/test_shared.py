@@ -18,7 +18,7 @@ from kscope.store.backends.errors import BatchRefused
 from tests.databases import ClickHouseDatabase, MariaDBDatabase, scalar
 from tests.enginefixtures import ENGINES
 from tests.mariadb import install
-from tests.serving import start, stop
+from tests.serving import few, start, stop
 from tests.store.faults import ROW
 from tests.store.opened import WAITS, batch, category, opened
 
@@ -43,7 +43,7 @@ def both(database: Database, folder: Path) -> Iterator[list[Serving]]:
     for each in folders:
         each.mkdir()
     with ThreadPoolExecutor(2) as pool:
-        starting = [pool.submit(start, each, database.options) for each in folders]
+        starting = [pool.submit(start, each, [*few(each), *database.options]) for each in folders]
     servers = [each.result() for each in starting]
     try:
         yield servers
