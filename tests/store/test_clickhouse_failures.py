@@ -116,13 +116,13 @@ def sent_twice(
         monkeypatch.setattr(running, "PROGRAM", (sys.executable, "-c", code))
 
     program(dies=True)
-    server = start(folder, database.options)
+    server = start(folder, [*few(folder, "marker"), *database.options])
     with pytest.raises(httpx.TransportError):
         sent(server)
     assert server.process.wait(30) == 9
     server.client.close()
     program(dies=False)
-    with serving(folder, *database.options) as server:
+    with serving(folder, *few(folder, "marker"), *database.options) as server:
         deadline = time.monotonic() + 60
         while (answer := sent(server)).status_code != 200:
             assert answer.status_code == 503, answer.text
