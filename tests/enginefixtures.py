@@ -16,7 +16,7 @@ from tests import mariadb as mariadb_servers
 from tests import needs
 from tests.databases import ClickHouseDatabase, Database, MariaDBDatabase, SQLiteFile
 from tests.old_clickhouse import old_cluster
-from tests.serving import Serving, serving
+from tests.serving import Serving, few, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,8 @@ def served(
 ) -> Iterator[Served]:
     """Yield a server on each engine in turn, for a whole module; each test uses its own host."""
     folder = tmp_path_factory.mktemp("served")
-    with _empty(request, folder) as database, serving(folder, *database.options) as server:
+    known = few(folder, "marker", "execsnoop")
+    with _empty(request, folder) as database, serving(folder, *known, *database.options) as server:
         yield Served(server, database)
 
 
