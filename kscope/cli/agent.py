@@ -21,7 +21,7 @@ from kscope.cli.probeflags import (
 from kscope.cli.probeplans import configured, named, request_for, settings_for, signature, united
 from kscope.cli.running import prepare, run
 from kscope.config import chosen_settings
-from kscope.declare.files.catalog import read_catalog
+from kscope.declare.files.catalog import CatalogReading, read_catalog
 from kscope.declare.model import Category
 
 
@@ -32,11 +32,11 @@ class ProbeGroup(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        reading = read_catalog(chosen_settings(ctx.params.get("config")).categories)
+        reading = _reading(ctx)
         return sorted(c.table for c in reading.catalog if c.probe or c.union)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        reading = read_catalog(chosen_settings(ctx.params.get("config")).categories)
+        reading = _reading(ctx)
         category = reading.catalog.get(cmd_name)
         if category is None:
             # Its file can be one of the bad ones.
@@ -44,6 +44,16 @@ class ProbeGroup(click.Group):
         elif category.union:
             return union_command(category)
         return probe_command(probe_category(reading.catalog, cmd_name))
+
+
+def _reading(ctx: click.Context) -> CatalogReading:
+    """Return the categories as they are read once for all commands of a help page."""
+    config = ctx.params.get("config")
+    name = f"{__name__} {config}"
+    if name not in ctx.meta:
+        ctx.meta[name] = read_catalog(chosen_settings(config).categories)
+    found: CatalogReading = ctx.meta[name]
+    return found
 
 
 @click.group(cls=ProbeGroup, invoke_without_command=True, params=sending())
