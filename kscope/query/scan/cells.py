@@ -8,7 +8,7 @@ within the slots add up to it: then some rows have a time and no histogram, or t
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,11 +97,16 @@ async def _of_histograms(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of a power of two that lies in one row: its share of the slot, and its middle."""
+    """A part of a power of two that lies in one row: its share of the slot, and its middle.
+
+    `low` and `high` are the bounds of the whole slot.
+    """
 
     row: int
     share: float
     middle: float
+    low: int
+    high: int
 
 
 def _spread(
@@ -110,15 +115,15 @@ def _spread(
     by_key: defaultdict[Key, dict[int, int]] = defaultdict(dict)
     for (*keys, slot), events in counted.items():
         by_key[tuple(keys)][slot] = events
-    parts = {slot: slot_parts(scale, slot) for slots in by_key.values() for slot in slots}
+    met = {slot for slots in by_key.values() for slot in slots}
+    parts = {slot: slot_parts(scale, slot) for slot in met}
     found = Cells(rows=sum(rows for rows, *_ in spent.values()))
     for key, slots in by_key.items():
         _, *exact = spent.get(key, (0,))
-        laid = {slot: _laid(events, parts[slot]) for slot, events in slots.items()}
-        for each in laid.values():
-            for part, events in each:
-                cell = (*key, part.row)
-                found.events[cell] = found.events.get(cell, 0) + events
+        laid = [each for slot, events in slots.items() for each in _laid(events, parts[slot])]
+        for part, events in laid:
+            cell = (*key, part.row)
+            found.events[cell] = found.events.get(cell, 0) + events
         if unit:
             times = _times(laid, unit, exact[0] if exact else None)
             found.time.update({(*key, row): time for row, time in times.items()})
@@ -129,32 +134,32 @@ def slot_parts(scale: Scale, slot: int) -> list[_Part]:
     """Return the parts of the power of two that lie in each row of a scale."""
     low, high = (2**slot if slot else 0), 2 ** (slot + 1)
     if not scale.bounds:
-        return [_Part(slot, 1.0, (low + high) / 2)]
+        return [_Part(slot, 1.0, (low + high) / 2, low, high)]
     found = []
     for row in range(scale.last + 1):
         start, end = max(low, scale.bounds[row]), min(high, scale.bounds[row + 1])
         if start < end:
-            found.append(_Part(row, (end - start) / (high - low), (start + end) / 2))
+            share, middle = (end - start) / (high - low), (start + end) / 2
+            found.append(_Part(row, share, middle, low, high))
     return found
 
 
 def _laid(events: int, parts: list[_Part]) -> list[tuple[_Part, int]]:
     """Return the parts of a slot with the events that each gets, without the empty ones."""
+    if len(parts) == 1:
+        return [(parts[0], events)] if events else []
     shares = shared_out(events, [part.share for part in parts])
     return [(part, share) for part, share in zip(parts, shares, strict=True) if share]
 
 
-def _times(
-    laid: Mapping[int, list[tuple[_Part, int]]], unit: float, exact: int | None
-) -> dict[int, int]:
+def _times(laid: list[tuple[_Part, int]], unit: float, exact: int | None) -> dict[int, int]:
     """Return row -> time of one key's events; `exact` is the sum that the rows say, if they do."""
     guessed: defaultdict[int, float] = defaultdict(float)
     least = most = 0.0
-    for slot, parts in laid.items():
-        for part, events in parts:
-            least += events * (2**slot if slot else 0) * unit
-            most += events * 2 ** (slot + 1) * unit
-            guessed[part.row] += events * part.middle * unit
+    for part, events in laid:
+        least += events * part.low * unit
+        most += events * part.high * unit
+        guessed[part.row] += events * part.middle * unit
     rows = sorted(guessed)
     whole = exact if exact is not None and least <= exact <= most else round(sum(guessed.values()))
     return dict(zip(rows, shared_out(whole, [guessed[row] for row in rows]), strict=True))
@@ -171,13 +176,11 @@ def shared_out(whole: int, weights: Sequence[float]) -> list[int]:
     exact = [whole * weight / total for weight in weights]
     shares = [int(each) for each in exact]
     left = whole - sum(shares)
-    for place in _largest(range(len(weights)), exact, left):
-        shares[place] += 1
-    # Of numbers beyond 2**53 floating point may be off by more.
-    shares[0] += whole - sum(shares)
+    if left:
+        cut_off = [each % 1 for each in exact]
+        places = sorted(range(len(weights)), key=cut_off.__getitem__, reverse=True)
+        for place in places[: max(0, left)]:
+            shares[place] += 1
+        # Of numbers beyond 2**53 floating point may be off by more.
+        shares[0] += whole - sum(shares)
     return shares
-
-
-def _largest(places: Iterable[int], exact: Sequence[float], n: int) -> list[int]:
-    ranked = sorted(places, key=lambda place: (-(exact[place] % 1), place))
-    return ranked[: max(0, n)]
