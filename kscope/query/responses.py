@@ -167,19 +167,22 @@ def _fields(answer: msgspec.Struct) -> Iterator[Any]:
 
 def encoded(answer: msgspec.Struct) -> bytes:
     """Encode an answer in pieces: no other thread runs while the encoder works on one."""
-    fields = (
-        msgspec.json.encode(each.encode_name) + b":" + b"".join(_value(getattr(answer, each.name)))
-        for each in msgspec.structs.fields(answer)
-    )
-    return b"{" + b",".join(fields) + b"}"
+    pieces: list[bytes | memoryview] = []
+    for each in msgspec.structs.fields(answer):
+        pieces += [b",", msgspec.json.encode(each.encode_name), b":"]
+        pieces += _value(getattr(answer, each.name))
+    # The bytes of a large answer are copied once.
+    return b"".join([b"{", *pieces[1:], b"}"])
 
 
-def _value(value: Any) -> Iterator[bytes]:
+def _value(value: Any) -> Iterator[bytes | memoryview]:
     if not isinstance(value, list) or not value:
         yield msgspec.json.encode(value)
         return
     size = _AT_ONCE if isinstance(value[0], int | float | str) else _LARGE_AT_ONCE
     yield b"["
     for start in range(0, len(value), size):
-        yield b"," * bool(start) + msgspec.json.encode(value[start : start + size])[1:-1]
+        if start:
+            yield b","
+        yield memoryview(msgspec.json.encode(value[start : start + size]))[1:-1]
     yield b"]"
