@@ -6,16 +6,16 @@ the same time as the rows. Facts that are the same as before held all the time i
 answer is that of a question that read them first; all others are thrown away.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from kscope.generate.dialects import DIALECTS
-from kscope.query.parse.errors import QueryError
+from kscope.query.scan.parallel import guessed
 from kscope.query.scan.scan import is_replayed
-from kscope.store.backends.errors import StoreError
+from kscope.store.backends.statements import AS_APPENDED
 from kscope.store.facts import Facts
 from kscope.store.reader import Reader
 from kscope.store.schema.progress import furthest
@@ -30,19 +30,8 @@ async def informed(reader: Reader, ask: Callable[[Reader], Awaitable[Answer]]) -
     supposed = reader.last_facts.facts
     if supposed is None:
         return await ask(reader.supposing(await _facts(reader)))
-    check = asyncio.ensure_future(_facts(reader))
-    try:
-        answer = await ask(reader.supposing(supposed))
-    except (StoreError, QueryError):
-        if await check == supposed:
-            raise
-    else:
-        if await check == supposed:
-            return answer
-    finally:
-        check.cancel()
-        await asyncio.gather(check, return_exceptions=True)
-    return await ask(reader.supposing(check.result()))
+    read = partial(_facts, reader)
+    return await guessed(read, supposed, lambda facts: ask(reader.supposing(facts)))
 
 
 async def _facts(reader: Reader) -> Facts:
@@ -50,12 +39,12 @@ async def _facts(reader: Reader) -> Facts:
     levels, strings = reader.schema.dictionaries.progress.c, reader.schema.dictionaries.string.c
     nothing: sa.ColumnElement[Any] = sa.literal_column("0")
     no_category: sa.ColumnElement[Any] = sa.literal_column("''")
-    both = sa.union_all(
+    both: Any = sa.union_all(
         sa.select(levels.category, levels.bucket, levels.closed, levels.removed),
         sa.select(no_category, strings.id, nothing, nothing).where(is_replayed(strings.text)),
-    ).subquery()
-    rows = await reader.fetch(sa.select(*both.c))
-    hosts = sorted(int(number) for category, number, *_ in rows if not category)
+    ).execution_options(**{AS_APPENDED: True})
+    rows = await reader.fetch(both)
+    hosts = {int(number) for category, number, *_ in rows if not category}
     progress = furthest(row for row in rows if row[0])
-    reader.last_facts.facts = Facts(progress, tuple(hosts))
+    reader.last_facts.facts = Facts(progress, tuple(sorted(hosts)))
     return reader.last_facts.facts

@@ -116,7 +116,7 @@ async def scan_of(
     microseconds.
     """
     planned = plain_scan_of(reader, scope, needs, single_rows=single_rows, step=step)
-    if DIALECTS[reader.dialect].reads_in_parallel:
+    if DIALECTS[reader.dialect].reads_in_parallel and reader.replayed_hosts is None:
         # Connections are no scarce thing there, and each statement takes its time.
         found: list[Any] = await together(planned, replayed_hosts(reader))
         scan, scan.replayed_hosts = found

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.binding import format_query_value
 
 from kscope.generate.clickhouse.layout import Use, layout_of
 from kscope.generate.expressions import slots_of
-from kscope.store.backends.statements import GROUPS_ALONE, compiled
+from kscope.store.backends.statements import AS_APPENDED, GROUPS_ALONE, compiled
 
 # A server reads at most 128 KiB as one parameter. A longer one, a list of ids, is a literal of the
 # statement, which the driver quotes.
@@ -94,9 +94,13 @@ def dialect() -> sa.engine.Dialect:
 
 
 def settings_of(statement: sa.Select[Any]) -> Mapping[str, Any]:
-    """Return the engine's settings for a statement: a sum that may be NULL takes longer."""
-    alone = statement.get_execution_options().get(GROUPS_ALONE)
-    return {"aggregate_functions_null_for_empty": 0} if alone else {}
+    """Return the engine's settings for a statement: what it does not need takes longer."""
+    options = statement.get_execution_options()
+    return {
+        # A sum that may be NULL.
+        **({"aggregate_functions_null_for_empty": 0} if options.get(GROUPS_ALONE) else {}),
+        **({"final": 0} if options.get(AS_APPENDED) else {}),
+    }
 
 
 def bytes_of(statement: sa.Select[Any]) -> list[str]:

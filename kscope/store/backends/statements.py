@@ -10,6 +10,8 @@ from kscope.generate.dialects import DIALECTS
 
 # The option of a statement whose aggregates are all of groups: no group is empty.
 GROUPS_ALONE = "kscope_groups_alone"
+# The option of a statement for which rows with one key need not be merged first.
+AS_APPENDED = "kscope_as_appended"
 
 
 def compiled(statement: sa.Executable, dialect: sa.engine.Dialect) -> tuple[str, Any]:
