@@ -1,7 +1,7 @@
 """The small things that every question needs before it reads rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kscope.store.schema.progress import Progress
 
@@ -16,6 +16,11 @@ class Facts:
 
 @dataclass(slots=True)
 class LastFacts:
-    """Those that the last question found; None before the first."""
+    """Those that the last question found; None before the first.
+
+    `intervals` is how far apart the rows of a table's hosts came when it was last read, in
+    microseconds.
+    """
 
     facts: Facts | None = None
+    intervals: dict[str, int] = field(default_factory=dict)

@@ -64,6 +64,17 @@ def test_a_range_shorter_than_the_interval_is_one_step(engine_world: World) -> N
     assert ask(engine_world, "timeseries/offcputime", **short)["times"] == [NOON + 5 * MINUTE]
 
 
+def test_each_range_has_the_interval_of_its_own_rows(engine_world: World) -> None:
+    """The question before, of another range, has no say in it."""
+    slow = [row | {"time": row["time"] - 180 * MINUTE} for row in sent("web-001", 90 * SECOND)]
+    engine_world.insert("offcputime", [*sent("web-001", MINUTE), *slow])
+    earlier = {"from": "2026-11-22T21:00:00Z", "to": "2026-11-22T21:06:00Z"}
+    for question in ("timeseries/offcputime", "heatmap/offcputime"):
+        for span, interval, step in (({}, 60, 60), (earlier, 90, 120), ({}, 60, 60)):
+            found = ask(engine_world, question, **span)
+            assert (found["interval"], found["step"]) == (interval * SECOND, step * SECOND)
+
+
 def test_rows_without_an_interval_keep_the_asked_steps(engine_world: World) -> None:
     """Events come when they come: the steps are as short as asked for."""
     times = (0, 1, 9, 14, 29, 31, 60, 98, 117, 155, 203, 207, 290, 306, 341)

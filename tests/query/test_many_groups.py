@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import pytest
 
-from kscope.query.answers import timeseries
 from kscope.query.scan import heaviest, read, same_stacks
+from kscope.query.scan import largest as series_of_largest
 from kscope.server.app import read_app
 from kscope.server.garbage_collection import collect_young_only
 from kscope.server.http.metrics import Metrics
@@ -63,7 +63,7 @@ def let_few_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (heaviest, same_stacks):
         monkeypatch.setattr(module, "RANKED_HERE", 5)
     monkeypatch.setattr(read, "MOST_GROUPS", 10)
-    monkeypatch.setattr(timeseries, "_MOST_GROUPS", 10)
+    monkeypatch.setattr(series_of_largest, "_MOST_GROUPS", 10)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kscope.errors import KscopeError
-from kscope.query.answers import timeseries
 from kscope.query.scan import heaviest, same_stacks
+from kscope.query.scan import largest as series_of_largest
 from kscope.store.symbols.packing import MAX_FUNCTIONS, names, packed
 from kscope.store.symbols.table import NoRoomError, SymbolTable
 from tests.databases import changing
@@ -163,7 +163,7 @@ def test_series_are_summed_by_their_names(
     named: World, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many groups there are."""
-    monkeypatch.setattr(timeseries, "_MOST_GROUPS", most)
+    monkeypatch.setattr(series_of_largest, "_MOST_GROUPS", most)
     series = ask(named, "timeseries", by="stack", n="3", points="1")["series"]
     found = {each["name"]: sum(each["values"]) for each in series if not each["rest"]}
     largest = sorted(sums().items(), key=lambda each: -each[1])[:3]

@@ -1,7 +1,10 @@
 """Events by time and size, weighed by the time they took or by their number."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
+
+import msgspec
 
 from kscope.declare.model import Column
 from kscope.declare.types.base import Role, Storage
@@ -18,7 +21,7 @@ from kscope.query.parse.timerange import TimeRange, iso
 from kscope.query.scan.aggregates import needs_single_rows
 from kscope.query.scan.cells import Cells, cells, is_duration, time_column
 from kscope.query.scan.freed_memory import consumed
-from kscope.query.scan.intervals import step_of
+from kscope.query.scan.intervals import in_steps
 from kscope.query.scan.scan import scan_of
 from kscope.query.scan.sizes import LOG2, ROUND, SCALES, Scale, scale_name, scale_of
 from kscope.query.scan.timesteps import Steps, steps
@@ -66,14 +69,20 @@ class Heatmap(Measured, frozen=True, kw_only=True):
 
 
 async def heatmap(reader: Reader, asked: Asked) -> Heatmap:
-    wanted, interval = await step_of(reader, asked.scope, asked["points"])
+    ask = partial(_heatmap, reader, asked)
+    answer, interval = await in_steps(reader, asked.scope, asked["points"], ask)
+    return msgspec.structs.replace(answer, interval=interval)
+
+
+async def _heatmap(reader: Reader, asked: Asked, wanted: int) -> Heatmap:
+    """Answer in steps of this length, without the interval."""
     value = value_of(asked.category, asked["value"], "heatmap", Role.HISTOGRAM, rows=False)
     weigh = _weigh(value, asked["weigh"])
     timed = time_column(asked.category, value) if weigh == BY_TIME else None
     single = needs_single_rows(value, "p50")
     needs = (*value.columns, timed)
     scan = await scan_of(reader, asked.scope, needs, single_rows=single, step=wanted)
-    grid = steps(scan.range, scan.plan.step or wanted, interval)
+    grid = steps(scan.range, scan.plan.step or wanted)
     scale = await scale_of(scan, value, _scale(value, asked["scale"]), asked["slots"])
     if asked["cell"]:
         return await _one_cell(reader, asked, value, read_cell(asked["cell"]), grid)
@@ -87,7 +96,7 @@ async def heatmap(reader: Reader, asked: Asked) -> Heatmap:
         **bins_of(scale, bins),
         **_said(weigh, timed),
         step=grid.length,
-        interval=grid.interval,
+        interval=0,
         times=grid.times,
         seconds=grid.seconds(scan.range),
         counts=counts,
@@ -114,7 +123,7 @@ async def _one_cell(reader: Reader, asked: Asked, value: Value, cell: Cell, grid
         **_said(weigh, time_column(asked.category, value)),
         scale=_scale(value, asked["scale"]),
         step=grid.length,
-        interval=grid.interval,
+        interval=0,
         times=[begin],
         seconds=[(span.end - span.start) / 1_000_000],
         lower=[cell.low],

@@ -161,10 +161,8 @@ async def aggregated(
 
 
 def _finished(chosen: Aggregate, found: Mapping[tuple[Any, ...], Sequence[Any]]) -> Aggregated:
-    return Aggregated(
-        {key: chosen.finish(measured) for key, measured in found.items()},
-        {key: measured[-1] for key, measured in found.items()},
-    )
+    values, rows = map(chosen.finish, found.values()), map(itemgetter(-1), found.values())
+    return Aggregated(dict(zip(found, values, strict=True)), dict(zip(found, rows, strict=True)))
 
 
 def _quantiles(

@@ -1,8 +1,9 @@
 """How far apart the rows of a host come: an answer in shorter steps would be spikes and gaps."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -10,6 +11,7 @@ from kscope.declare.model import Category
 from kscope.generate.dialects import DIALECTS
 from kscope.query.parse.scope import Scope
 from kscope.query.parse.timerange import SECOND
+from kscope.query.scan.parallel import guessed
 from kscope.query.scan.timesteps import step_length, usual_length
 from kscope.query.scan.union import tables_of
 from kscope.store.reader import Reader
@@ -27,26 +29,49 @@ _TOLERANCE = 0.1
 
 # A host, a time, and the number of its rows of that time.
 _Drained = tuple[int, int, int]
+Answer = TypeVar("Answer")
 
 
-async def step_of(reader: Reader, scope: Scope, points: int) -> tuple[int, int]:
-    """Return the step that cuts the range into at most `points`, and the interval, in microseconds.
+async def in_steps(
+    reader: Reader, scope: Scope, points: int, ask: Callable[[int], Awaitable[Answer]]
+) -> tuple[Answer, int]:
+    """Ask in the step that cuts the range into at most `points`; return the interval, too (us).
 
     The step is not shorter than the interval of any host; 0 stands for one that is not known.
     """
     wanted = step_length(scope.range, points)
     if wanted >= _LONGEST:
-        return wanted, 0
+        return await ask(wanted), 0
+    table, last = scope.category.table, reader.last_facts.intervals
+    # Hosts rarely get another one.
+    interval = last.get(table, _USUAL)
+    guess = _not_shorter(wanted, interval)
+
+    async def step() -> int:
+        nonlocal interval
+        interval = last[table] = await _longest(reader, scope)
+        return _not_shorter(wanted, interval)
+
+    if DIALECTS[reader.dialect].reads_in_parallel:
+        return await guessed(step, guess, ask), interval
+    return await ask(await step()), interval
+
+
+def _not_shorter(step: int, interval: int) -> int:
+    """Return the step, or a longer one for this interval: agents drain a little early or late."""
+    least = round(interval * (1 - _TOLERANCE / 2))
+    return max(step, usual_length(least)) if interval else step
+
+
+async def _longest(reader: Reader, scope: Scope) -> int:
+    """Return the longest interval of all tables."""
     stored = {each.table: each for each in reader.catalog.stored}
     found = [
         await _interval(reader, table, scope)
         for table in tables_of(scope.category)
         if not _has_own_times(stored[table])
     ]
-    interval = max(found, default=0)
-    # Agents drain a little early or late.
-    least = round(interval * (1 - _TOLERANCE / 2))
-    return max(wanted, usual_length(least) if interval else 0), interval
+    return max(found, default=0)
 
 
 def _has_own_times(category: Category) -> bool:

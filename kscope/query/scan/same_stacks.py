@@ -54,6 +54,11 @@ class SameStacks:
             return dict(groups)
         return await asyncio.to_thread(self._merge, groups, merge)
 
+    async def shown(self, stacks: Sequence[Any]) -> Sequence[Any]:
+        """Return for each stack the one that stands for it."""
+        await self._meet({*stacks} - self._met - {None})
+        return [self._chosen.get(each, each) for each in stacks] if self._chosen else stacks
+
     async def heaviest(
         self, keys: Expressions, measures: Sequence[Measure], n: int, *, by_mean: bool = False
     ) -> Heaviest:

@@ -22,15 +22,11 @@ _LENGTHS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """In microseconds; step i begins at `origin + i * length`.
-
-    `interval` is how far apart the rows of a host come, 0 if that is not known.
-    """
+    """In microseconds; step i begins at `origin + i * length`."""
 
     origin: int
     length: int
     count: int
-    interval: int = 0
 
     @property
     def times(self) -> list[int]:
@@ -67,8 +63,8 @@ def step_below(length: int) -> int:
     return _LENGTHS[at - 1] if at else length
 
 
-def steps(span: TimeRange, length: int, interval: int = 0) -> Steps:
+def steps(span: TimeRange, length: int) -> Steps:
     """Begin at a multiple of the length: one more than the range holds where it begins inside."""
     origin = span.start // length * length
     count = max(0, -(-(span.end - origin) // length))
-    return Steps(origin, length, count, interval)
+    return Steps(origin, length, count)
