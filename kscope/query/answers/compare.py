@@ -1,21 +1,25 @@
 """The differential flame graph: one side against a base, node by node."""
 
-from collections import defaultdict
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import sub
 from typing import Any, Literal
 
 from kscope.declare.types.base import Role, Storage
 from kscope.query.answers.flamegraph import Profile, profile, question_of
-from kscope.query.answers.frame_changes import FrameChange, Sides, frame_changes
+from kscope.query.answers.frame_changes import Drawn, FrameChange, Sides, frame_changes
 from kscope.query.answers.meta import Meta, Number, meta
 from kscope.query.answers.question import Question, Table, n_parameter
-from kscope.query.answers.stacks import FoldedStacks, folded
-from kscope.query.answers.tree import Path, Shape, tree
+from kscope.query.answers.runs import Runs, runs_of
+from kscope.query.answers.stacks import Key, SummedStacks, paths_of, rest_of, summed
+from kscope.query.answers.tree import Path, tree
 from kscope.query.parse import parameters as p
 from kscope.query.parse.parameters import Asked
 from kscope.query.scan.freed_memory import consumed, empty
+from kscope.query.scan.heaviest import REST
 from kscope.query.scan.parallel import together
+from kscope.query.scan.read import Groups
 from kscope.store.reader import Reader
 
 
@@ -60,44 +64,81 @@ async def compare(reader: Reader, asked: Asked) -> Comparison:
     """Fold both sides, which have the same stack, value and `by`."""
     assert asked.base is not None
     question = question_of(asked)
-    side, base = await together(
-        folded(reader, question), folded(reader, replace(question, scope=asked.base))
+    sides = await together(
+        summed(reader, question), summed(reader, replace(question, scope=asked.base))
     )
-    large = (side.values, base.values)
-    return await consumed(lambda *_: _compared(side, base, asked), *large)
+    side, base = sides
+    sums = await asyncio.to_thread(_sums, side.sums.groups, base.sums.groups)
+    paths = await paths_of(reader, question, sums)
+
+    def compared(*_: Any) -> Comparison:
+        return _compared(side, base, _rows(sides, sums, paths), asked)
+
+    return await consumed(compared, side.sums.groups, base.sums.groups, sums, paths)
 
 
-def _compared(side: FoldedStacks, base: FoldedStacks, asked: Asked) -> Comparison:
+def _sums(groups: Groups, base: Groups) -> dict[Key, list[Any]]:
+    """Return key -> value, base value, events, base events, and whether it is in each.
+
+    A value may be 0 and its stack yet be there.
+    """
+    sums = {key: [value, 0, events, 0, 1, 0] for key, (value, events, _) in groups.items()}
+    for key, (value, events, _) in base.items():
+        found = sums.get(key)
+        if found is None:
+            sums[key] = [0, value, 0, events, 0, 1]
+        else:
+            found[1], found[3], found[5] = value, events, 1
+    return sums
+
+
+def _rows(
+    sides: Sequence[SummedStacks], sums: Mapping[Key, list[Any]], paths: Mapping[Key, Path]
+) -> list[tuple[Path, list[Any]]]:
+    """Return the path of each sum; the root is in both sides, also of an answer without stacks."""
+    rows: list[tuple[Path, list[Any]]] = [((), [0, 0, 0, 0, 1, 1])]
+    for at, side in enumerate(sides):
+        if side.sums.left_out:
+            rest = [0] * 6
+            rest[at], rest[at + 2] = rest_of(side.sums)
+            rest[at + 4] = 1
+            rows.append(((REST,), rest))
+    return rows + [(paths[key], found) for key, found in sums.items()]
+
+
+def _compared(
+    side: SummedStacks, base: SummedStacks, rows: list[tuple[Path, list[Any]]], asked: Asked
+) -> Comparison:
     normalised = asked["normalised"] == "true"
-    shape, sums = tree(_sums(side, base).items())
-    values, base_values, counts, base_counts, *sides = zip(*(each for _, each in sums), strict=True)
-    value, base_value = shape.totals(values, base_values)
-    count, base_count = shape.totals(counts, base_counts)
-    # A value may be 0 and its stack yet be there.
-    here, there = shape.totals(*sides)
-    empty([sums])
+    shape, rows = tree(rows)
+    runs = runs_of(shape)
+    own, base_own, *others = (
+        runs.own(column) for column in zip(*(each for _, each in rows), strict=True)
+    )
+    value, base_value, count, base_count, here, there = map(runs.totals, (own, base_own, *others))
     total, base_total = value[0], base_value[0]
     # One division: a product with the rounded scale would not come out even at the root.
     scaled = normalised and base_total and total
     expected = [each * total / base_total for each in base_value] if scaled else base_value
     scale = total / base_total if scaled else 1
-    own, base_own = shape.own(values), shape.own(base_values)
     columns = Sides(value, base_value, own, base_own)
-    changes = frame_changes(shape, columns, scale, asked["n"])
+    drawn = Drawn(shape, runs, [path for path, _ in rows])
+    changes = frame_changes(drawn, columns, scale, asked["n"])
+    empty([rows])
     said = list(dict.fromkeys([*side.notices, *base.notices]))
     return Comparison(
-        **profile(side, shape, value, values) | {"notices": said},
+        **profile(side, shape, runs.of_nodes(value), runs.of_last_nodes(own)) | {"notices": said},
         mode="normalised" if normalised else "absolute",
         scale=scale,
-        base_value=base_value,
-        base_own=base_own,
-        count=count,
-        base_count=base_count,
-        rest=side.rest,
-        base_rest=base.rest,
-        delta=[ours - theirs for ours, theirs in zip(value, expected, strict=True)],
-        appeared=_only_in(shape, here, there),
-        vanished=_only_in(shape, there, here),
+        base_value=runs.of_nodes(base_value),
+        base_own=runs.of_last_nodes(base_own),
+        count=runs.of_nodes(count),
+        base_count=runs.of_nodes(base_count),
+        rest=rest_of(side.sums)[0],
+        base_rest=rest_of(base.sums)[0],
+        delta=runs.of_nodes(map(sub, value, expected)),
+        appeared=_only_in(runs, here, there),
+        vanished=_only_in(runs, there, here),
         base_total=base_total,
         base_rows=base.rows,
         base_meta=meta(base.scan, base.rows),
@@ -109,30 +150,10 @@ def _compared(side: FoldedStacks, base: FoldedStacks, asked: Asked) -> Compariso
     )
 
 
-def _sums(side: FoldedStacks, base: FoldedStacks) -> Mapping[Path, list[Any]]:
-    """Return path -> value, base value, events, base events, and how often it is in each."""
-    sums: defaultdict[Path, list[Any]] = defaultdict([0, 0, 0, 0, 0, 0].copy)
-    sums[()] = [0, 0, 0, 0, 0, 0]  # the root, also of an answer without stacks
-    for at, stacks in enumerate((side, base)):
-        for path, value, events in stacks.values:
-            found = sums[path]
-            found[at] += value
-            found[at + 2] += events
-            found[at + 4] += 1
-    return sums
-
-
-def _only_in(shape: Shape, here: Sequence[Any], there: Sequence[Any]) -> list[int]:
+def _only_in(runs: Runs, here: Sequence[Any], there: Sequence[Any]) -> list[int]:
     """Name the nodes of one side alone whose parent both sides have, as they have the root."""
-    found = []
-    # Whether the other side has the last node of each level: a node's parent is the one below it.
-    has = [True] * (1 + max(shape.level))
-    for node, (level, ours, theirs) in enumerate(zip(shape.level, here, there, strict=True)):
-        if level:
-            has[level] = bool(theirs)
-            if ours and not theirs and has[level - 1]:
-                found.append(node)
-    return found
+    columns = zip(runs.starts, runs.above, here, there, strict=True)
+    return [start for start, above, ours, theirs in columns if ours and not theirs and there[above]]
 
 
 _NORMALISED = p.Parameter(

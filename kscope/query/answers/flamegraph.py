@@ -1,12 +1,18 @@
 """The flame graph of a scope: stacks summed by id, resolved once each, folded to a tree."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from kscope.declare.types.base import Role
 from kscope.query.answers.meta import Number
 from kscope.query.answers.question import Measured, Question, grouped_by, measured
-from kscope.query.answers.stacks import FlamegraphQuestion, FoldedStacks, drawn, folded
+from kscope.query.answers.stacks import (
+    FlamegraphQuestion,
+    FoldedStacks,
+    SummedStacks,
+    drawn,
+    folded,
+)
 from kscope.query.answers.tree import Shape, tree
 from kscope.query.parse import parameters as p
 from kscope.query.parse.columns import stack_of, value_of
@@ -61,13 +67,17 @@ def _drawn(stacks: FoldedStacks) -> Flamegraph:
     shape, ordered = tree(stacks.values)
     values = [value for _, value, _ in ordered]
     value, count = shape.totals(values, [events for _, _, events in ordered])
-    return Flamegraph(**profile(stacks, shape, value, values), count=count, rest=stacks.rest)
+    drawn = profile(stacks, shape, value, shape.own(values))
+    return Flamegraph(**drawn, count=count, rest=stacks.rest)
 
 
 def profile(
-    stacks: FoldedStacks, shape: Shape, value: Sequence[Number], values: Iterable[Number]
+    stacks: FoldedStacks | SummedStacks,
+    shape: Shape,
+    value: Sequence[Number],
+    own: Sequence[Number],
 ) -> dict[str, Any]:
-    """Return the fields of `Profile`: each node's value, and the paths' values."""
+    """Return the fields of `Profile`: each node's value, and what it has itself."""
     question = stacks.question
     return {
         "stack": question.stack.name,
@@ -76,7 +86,7 @@ def profile(
         "name": shape.name,
         "level": shape.level,
         "value": value,
-        "own": shape.own(values),
+        "own": own,
         "total": value[0],
         "rows": stacks.rows,
         **measured(question.scope.category.table, question.value, stacks.scan, stacks.rows),

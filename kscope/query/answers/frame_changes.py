@@ -1,13 +1,14 @@
 """How much each frame differs between the sides of a comparison, wherever in the tree it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
 import msgspec
 
 from kscope.query.answers.meta import Number
-from kscope.query.answers.tree import Shape
+from kscope.query.answers.runs import Runs
+from kscope.query.answers.tree import Path, Shape
 
 
 class FrameChange(msgspec.Struct, frozen=True):
@@ -38,8 +39,17 @@ class FrameChanges:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """A tree and the paths that it is of."""
+
+    shape: Shape
+    runs: Runs
+    paths: Sequence[Path]
+
+
+@dataclass(frozen=True, slots=True)
 class Sides:
-    """Columns by node: the values of both sides, then those of the node alone."""
+    """Columns by run: the values of both sides, then those that end there."""
 
     value: Sequence[Number]
     base_value: Sequence[Number]
@@ -47,58 +57,65 @@ class Sides:
     base_own: Sequence[Number]
 
 
-def frame_changes(shape: Shape, sides: Sides, scale: float, n: int) -> FrameChanges:
+def frame_changes(drawn: Drawn, sides: Sides, scale: float, n: int) -> FrameChanges:
     """Return at most `n` frames of each kind."""
+    shape = drawn.shape
     totals, base_totals = sides.value[0], sides.base_value[0]
-    found = [
-        FrameChange(
+    values, bases, owns, base_owns = _sums(drawn, sides)
+
+    def delta(name: int) -> Number:
+        value, base = values[name], bases[name]
+        return value - base if scale == 1 else value - scale * base
+
+    def change(name: int) -> FrameChange:
+        value, base = values[name], bases[name]
+        return FrameChange(
             name=shape.names[name],
             value=value,
             base_value=base,
-            own=own,
-            base_own=base_own,
-            delta=value - base if scale == 1 else value - scale * base,
+            own=owns[name],
+            base_own=base_owns[name],
+            delta=delta(name),
             share=value / totals if totals else 0.0,
             base_share=base / base_totals if base_totals else 0.0,
             ratio=value / (scale * base) if base and scale else None,
         )
-        for name, (value, base, own, base_own) in enumerate(_sums(shape, sides))
-        if name != shape.name[0]
-    ]
-    both = [each for each in found if each.value and each.base_value]
-    new = [each for each in found if not each.base_value and each.value]
-    gone = [each for each in found if not each.value and each.base_value]
+
+    def first(names: Iterable[int], weight: Callable[[int], Number]) -> list[FrameChange]:
+        most = nsmallest(n, names, lambda name: (-weight(name), shape.names[name]))
+        return [change(name) for name in most]
+
+    frames = range(1, len(shape.names))
     return FrameChanges(
-        _first(n, both, lambda each: abs(each.delta)),
-        _first(n, new, lambda each: each.value),
-        _first(n, gone, lambda each: each.base_value),
+        first(
+            (each for each in frames if values[each] and bases[each]), lambda name: abs(delta(name))
+        ),
+        first((each for each in frames if values[each] and not bases[each]), values.__getitem__),
+        first((each for each in frames if bases[each] and not values[each]), bases.__getitem__),
     )
 
 
-def _first(
-    n: int, found: Sequence[FrameChange], weight: Callable[[FrameChange], Number]
-) -> list[FrameChange]:
-    return nsmallest(n, found, lambda each: (-weight(each), each.name))
-
-
-def _sums(shape: Shape, sides: Sides) -> list[list[Number]]:
-    """Return the sums of each name; the inner nodes of a recursion are in the outer one already."""
-    sums: list[list[Number]] = [[0, 0, 0, 0] for _ in shape.names]
-    # How often each name is on the way from the root to the node.
-    above = [0] * len(shape.names)
-    way: list[int] = []
-    columns = (sides.value, sides.base_value, sides.own, sides.base_own)
-    for name, level, value, base, own, base_own in zip(
-        shape.name, shape.level, *columns, strict=True
-    ):
-        while len(way) > level:
-            above[way.pop()] -= 1
-        mine = sums[name]
-        if not above[name]:
-            mine[0] += value
-            mine[1] += base
-        mine[2] += own
-        mine[3] += base_own
-        above[name] += 1
-        way.append(name)
+def _sums(drawn: Drawn, sides: Sides) -> list[list[Number]]:
+    """Return the four columns by name; the inner nodes of a recursion are in the outer already."""
+    shape, runs = drawn.shape, drawn.runs
+    value, base = runs.of_nodes(sides.value), runs.of_nodes(sides.base_value)
+    for node in _inner(drawn):
+        value[node] = base[node] = 0
+    nothing: list[Number] = [0] * len(shape.names)
+    sums = [nothing.copy() for _ in range(4)]
+    values, bases, owns, base_owns = sums
+    for name, ours, theirs in zip(shape.name, value, base, strict=True):
+        values[name] += ours
+        bases[name] += theirs
+    for last, ours, theirs in zip(runs.last_nodes, sides.own, sides.base_own, strict=True):
+        owns[shape.name[last]] += ours
+        base_owns[shape.name[last]] += theirs
     return sums
+
+
+def _inner(drawn: Drawn) -> Iterator[int]:
+    """Yield the nodes that have one of the same name above them."""
+    for path, (depth, shared, first) in zip(drawn.paths, drawn.shape.paths, strict=True):
+        if len({*path}) < depth:
+            new = range(shared, depth)
+            yield from (first + at - shared for at in new if path[at] in path[:at])

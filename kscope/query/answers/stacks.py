@@ -1,7 +1,7 @@
 """Stacks of a scope with their values: summed by id, then resolved once each."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from kscope.store.reader import Reader
 from kscope.store.symbols.nameless import Frames
 
 Result = TypeVar("Result")
+Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,23 @@ class FlamegraphQuestion:
     value: Value
     by: tuple[Column, ...] = ()
     limit: int | None = None
+
+
+@dataclass(slots=True)
+class SummedStacks:
+    """Sums by the ids of `by` and of the stack: value, events and rows."""
+
+    question: FlamegraphQuestion
+    sums: Heaviest
+    scan: Scan
+
+    @property
+    def rows(self) -> int:
+        return self.sums.totals[-1] or 0
+
+    @property
+    def notices(self) -> list[Notice]:
+        return [*notices(self.scan), *rest_notices(self.sums)]
 
 
 @dataclass(slots=True)
@@ -57,6 +75,23 @@ class FoldedStacks:
 
 async def folded(reader: Reader, question: FlamegraphQuestion) -> FoldedStacks:
     """Sum the scope's stacks; one path may come more than once."""
+    stacks = await summed(reader, question)
+    groups = stacks.sums.groups
+    paths = await paths_of(reader, question, groups)
+
+    def put(*_: Any) -> FoldedStacks:
+        values = [(paths[key], value, events) for key, (value, events, _) in groups.items()]
+        rest, count = rest_of(stacks.sums)
+        if stacks.sums.left_out:
+            values.append(((REST,), rest, count))
+        rows, said = stacks.rows, stacks.notices
+        return FoldedStacks(question, values, rows, stacks.scan, said, rest)
+
+    return await consumed(put, groups, paths)
+
+
+async def summed(reader: Reader, question: FlamegraphQuestion) -> SummedStacks:
+    """Sum the scope's stacks by their ids."""
     keys = (*question.by, question.stack)
     limit, count = question.limit, question.scope.category.count
     single = limit is not None or by_values(question.by)
@@ -65,18 +100,31 @@ async def folded(reader: Reader, question: FlamegraphQuestion) -> FoldedStacks:
     if limit is not None:
         scan = scan.oldest(limit)
     measures = (total_of(question.value), sum_of(count) if count else ROWS, ROWS)
-    summed = await heaviest(scan, columns(*keys), measures, read.MOST_GROUPS)
+    sums = await heaviest(scan, columns(*keys), measures, read.MOST_GROUPS)
     await note_hidden(scan, question.value)
-    wanted = await asyncio.to_thread(key_parts, summed.groups, len(keys))
+    return SummedStacks(question, sums, scan)
+
+
+async def paths_of(
+    reader: Reader, question: FlamegraphQuestion, keys: Collection[Key]
+) -> dict[Key, Path]:
+    """Return the path of each key: the values of `by` under the root, before the stack's frames."""
+    wanted = await asyncio.to_thread(key_parts, keys, len(question.by) + 1)
     found: list[Any] = await together(
         frames(reader, wanted[-1]),
         *(labels(reader, by, part) for by, part in zip(question.by, wanted, strict=False)),
     )
     stacks, *texts = found
-    said = [*notices(scan), *rest_notices(summed)]
-    large: list[Any] = [summed.groups, stacks, *texts, *wanted]
-    values, rest = await consumed(lambda *_: _paths(summed, texts, stacks), *large)
-    return FoldedStacks(question, values, summed.totals[-1] or 0, scan, said, rest)
+    large: list[Any] = [stacks, *texts, *wanted]
+    return await consumed(lambda *_: _paths(keys, texts, stacks), *large)
+
+
+def rest_of(summed: Heaviest) -> tuple[Any, int]:
+    """Return the value and the events of all groups that are left out."""
+    if not summed.left_out:
+        return 0, 0
+    value, events, _ = summed.rest()
+    return value, events
 
 
 def rest_notices(summed: Heaviest) -> list[Notice]:
@@ -89,30 +137,19 @@ def rest_notices(summed: Heaviest) -> list[Notice]:
     return [Notice("warning", text)]
 
 
-def key_parts(groups: Mapping[tuple[Any, ...], Any], width: int) -> list[set[Any]]:
+def key_parts(keys: Iterable[Key], width: int) -> list[set[Any]]:
     """Return the values that each part of the groups' keys has."""
-    return [{key[i] for key in groups} for i in range(width)]
+    return [{key[i] for key in keys} for i in range(width)]
 
 
 def _paths(
-    summed: Heaviest, texts: Sequence[Mapping[Any, str]], stacks: Mapping[int, Frames]
-) -> tuple[list[tuple[Path, Any, int]], Any]:
-    """Put the values of `by` under the root, before the stack's frames; the rest beside them.
-
-    Return the paths, and the value of the rest.
-    """
-    roots: dict[tuple[Any, ...], Path] = {
+    keys: Collection[Key], texts: Sequence[Mapping[Any, str]], stacks: Mapping[int, Frames]
+) -> dict[Key, Path]:
+    roots: dict[Key, Path] = {
         by: tuple([names[part] for names, part in zip(texts, by, strict=True)])
-        for by in {key[:-1] for key in summed.groups}
+        for by in {key[:-1] for key in keys}
     }
-    values = [
-        (roots[key[:-1]] + stacks[key[-1]], value, events)
-        for key, (value, events, _) in summed.groups.items()
-    ]
-    if not summed.left_out:
-        return values, 0
-    rest, count, _ = summed.rest()
-    return [*values, ((REST,), rest, count)], rest
+    return {key: roots[key[:-1]] + stacks[key[-1]] for key in keys}
 
 
 async def drawn(stacks: FoldedStacks, draw: Callable[[FoldedStacks], Result]) -> Result:
