@@ -1,8 +1,11 @@
 """How much each frame differs between the sides of a comparison, wherever in the tree it is."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
+from itertools import compress, count
+from operator import neg, sub
+from typing import Any
 
 import msgspec
 
@@ -59,57 +62,58 @@ class Sides:
 
 def frame_changes(drawn: Drawn, sides: Sides, scale: float, n: int) -> FrameChanges:
     """Return at most `n` frames of each kind."""
-    shape = drawn.shape
+    names = drawn.shape.names
     totals, base_totals = sides.value[0], sides.base_value[0]
     values, bases, owns, base_owns = _sums(drawn, sides)
+    scaled = bases if scale == 1 else [scale * base for base in bases]
+    deltas = [*map(sub, values, scaled)]
 
-    def delta(name: int) -> Number:
-        value, base = values[name], bases[name]
-        return value - base if scale == 1 else value - scale * base
-
-    def change(name: int) -> FrameChange:
-        value, base = values[name], bases[name]
+    def change(at: int) -> FrameChange:
+        value, base = values[at], bases[at]
         return FrameChange(
-            name=shape.names[name],
+            name=names[at],
             value=value,
             base_value=base,
-            own=owns[name],
-            base_own=base_owns[name],
-            delta=delta(name),
+            own=owns[at],
+            base_own=base_owns[at],
+            delta=deltas[at],
             share=value / totals if totals else 0.0,
             base_share=base / base_totals if base_totals else 0.0,
             ratio=value / (scale * base) if base and scale else None,
         )
 
-    def first(names: Iterable[int], weight: Callable[[int], Number]) -> list[FrameChange]:
-        most = nsmallest(n, names, lambda name: (-weight(name), shape.names[name]))
-        return [change(name) for name in most]
+    def first(weights: Iterable[Number], chosen: Iterable[Any]) -> list[FrameChange]:
+        ranked = compress(zip(map(neg, weights), names, count(), strict=False), chosen)
+        return [change(at) for _, _, at in nsmallest(n, (each for each in ranked if each[2]))]
 
-    frames = range(1, len(shape.names))
+    pairs = [*zip(values, bases, strict=True)]
     return FrameChanges(
-        first(
-            (each for each in frames if values[each] and bases[each]), lambda name: abs(delta(name))
-        ),
-        first((each for each in frames if values[each] and not bases[each]), values.__getitem__),
-        first((each for each in frames if bases[each] and not values[each]), bases.__getitem__),
+        first(map(abs, deltas), (value and base for value, base in pairs)),
+        first(values, (value and not base for value, base in pairs)),
+        first(bases, (base and not value for value, base in pairs)),
     )
 
 
 def _sums(drawn: Drawn, sides: Sides) -> list[list[Number]]:
     """Return the four columns by name; the inner nodes of a recursion are in the outer already."""
-    shape, runs = drawn.shape, drawn.runs
-    value, base = runs.of_nodes(sides.value), runs.of_nodes(sides.base_value)
-    for node in _inner(drawn):
-        value[node] = base[node] = 0
-    nothing: list[Number] = [0] * len(shape.names)
-    sums = [nothing.copy() for _ in range(4)]
-    values, bases, owns, base_owns = sums
-    for name, ours, theirs in zip(shape.name, value, base, strict=True):
-        values[name] += ours
-        bases[name] += theirs
+    names, runs = [*drawn.shape.name], drawn.runs
+    nothing: list[Number] = [0] * len(drawn.shape.names)
+    values, bases, owns, base_owns = sums = [nothing.copy() for _ in range(4)]
     for last, ours, theirs in zip(runs.last_nodes, sides.own, sides.base_own, strict=True):
-        owns[shape.name[last]] += ours
-        base_owns[shape.name[last]] += theirs
+        owns[names[last]] += ours
+        base_owns[names[last]] += theirs
+    # The inner nodes count for one more name, which is dropped.
+    values.append(0)
+    bases.append(0)
+    for node in _inner(drawn):
+        names[node] = -1
+    columns = zip(runs.starts, runs.lengths, sides.value, sides.base_value, strict=True)
+    for start, length, ours, theirs in columns:
+        for name in names[start : start + length]:
+            values[name] += ours
+            bases[name] += theirs
+    values.pop()
+    bases.pop()
     return sums
 
 
