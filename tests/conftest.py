@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections import defaultdict
-
 import pytest
 from hypothesis import settings
 
@@ -30,7 +28,7 @@ OF_EACH_WORKER = {"mysql", "clickhouse"}
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         engine = next((name for name in ENGINES if item.get_closest_marker(name)), None)
         if engine and not item.get_closest_marker("xdist_group"):
@@ -40,27 +38,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             # Each worker that has one of the tests makes what the module shares: mostly a server.
             path = item.path.relative_to(item.config.rootpath).with_suffix("")
             item.add_marker(pytest.mark.xdist_group(" ".join(path.parts)))
-    if hasattr(config, "workerinput"):
-        _put_long_groups_first(items)
-
-
-def _put_long_groups_first(items: list[pytest.Item]) -> None:
-    """Sort by what a worker does in one piece: one that came last would leave the others idle.
-
-    What the whole machine has once is longest; then comes what may take longer than other tests.
-    """
-    groups: defaultdict[str, list[pytest.Item]] = defaultdict(list)
-    for item in items:
-        marker = item.get_closest_marker("xdist_group")
-        groups[marker.args[0] if marker else item.nodeid].append(item)
-
-    def length(name: str) -> tuple[bool, float, int]:
-        limits = (item.get_closest_marker("timeout") for item in groups[name])
-        longest = max(each.args[0] if each else 0 for each in limits)
-        return (name in ENGINES, longest, len(groups[name]))
-
-    ordered = sorted(groups, key=length, reverse=True)
-    items[:] = [item for name in ordered for item in groups[name]]
 
 
 def _shares_a_fixture(item: pytest.Item) -> bool:
