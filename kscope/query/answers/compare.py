@@ -67,14 +67,17 @@ async def compare(reader: Reader, asked: Asked) -> Comparison:
     sides = await together(
         summed(reader, question), summed(reader, replace(question, scope=asked.base))
     )
-    side, base = sides
-    sums = await asyncio.to_thread(_sums, side.sums.groups, base.sums.groups)
+    groups = [side.sums.groups for side in sides]
+    sums = await asyncio.to_thread(_sums, *groups)
     paths = await paths_of(reader, question, sums)
 
     def compared(*_: Any) -> Comparison:
-        return _compared(side, base, _rows(sides, sums, paths), asked)
+        # Each walks through all groups.
+        rests = [rest_of(side.sums) for side in sides]
+        return _compared(sides, rests, _rows(sides, rests, sums, paths), asked)
 
-    return await consumed(compared, side.sums.groups, base.sums.groups, sums, paths)
+    large: list[Any] = [*groups, sums, paths]
+    return await consumed(compared, *large)
 
 
 def _sums(groups: Groups, base: Groups) -> dict[Key, list[Any]]:
@@ -93,22 +96,29 @@ def _sums(groups: Groups, base: Groups) -> dict[Key, list[Any]]:
 
 
 def _rows(
-    sides: Sequence[SummedStacks], sums: Mapping[Key, list[Any]], paths: Mapping[Key, Path]
+    sides: Sequence[SummedStacks],
+    rests: Sequence[tuple[Any, int]],
+    sums: Mapping[Key, list[Any]],
+    paths: Mapping[Key, Path],
 ) -> list[tuple[Path, list[Any]]]:
     """Return the path of each sum; the root is in both sides, also of an answer without stacks."""
     rows: list[tuple[Path, list[Any]]] = [((), [0, 0, 0, 0, 1, 1])]
     for at, side in enumerate(sides):
         if side.sums.left_out:
             rest = [0] * 6
-            rest[at], rest[at + 2] = rest_of(side.sums)
+            rest[at], rest[at + 2] = rests[at]
             rest[at + 4] = 1
             rows.append(((REST,), rest))
     return rows + [(paths[key], found) for key, found in sums.items()]
 
 
 def _compared(
-    side: SummedStacks, base: SummedStacks, rows: list[tuple[Path, list[Any]]], asked: Asked
+    sides: Sequence[SummedStacks],
+    rests: Sequence[tuple[Any, int]],
+    rows: list[tuple[Path, list[Any]]],
+    asked: Asked,
 ) -> Comparison:
+    side, base = sides
     normalised = asked["normalised"] == "true"
     shape, rows = tree(rows)
     runs = runs_of(shape)
@@ -134,8 +144,8 @@ def _compared(
         base_own=runs.of_last_nodes(base_own),
         count=runs.of_nodes(count),
         base_count=runs.of_nodes(base_count),
-        rest=rest_of(side.sums)[0],
-        base_rest=rest_of(base.sums)[0],
+        rest=rests[0][0],
+        base_rest=rests[1][0],
         delta=runs.of_nodes(map(sub, value, expected)),
         appeared=_only_in(runs, here, there),
         vanished=_only_in(runs, there, here),
