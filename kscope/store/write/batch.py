@@ -1,8 +1,9 @@
 """The rows of one request, and the answer once they are stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from operator import itemgetter
+from typing import Any, overload
 
 from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
@@ -11,6 +12,51 @@ from kscope.store.sums.grouping import summed_names
 # The keys of a batch's memo and of its form in the answer that is stored. Tables have other names.
 MEMO = "kscope memo"
 FORM = "kscope form"
+
+
+@dataclass(frozen=True, slots=True)
+class Coded(Sequence[Any]):
+    """A column of values that repeat: `places` has the place of each row's value in `values`.
+
+    Each of `values` is there once and is the value of a row, so that work on texts is done once
+    for each text instead of once for each row.
+    """
+
+    places: Sequence[int]
+    values: Sequence[Any]
+
+    @classmethod
+    def of(cls, column: Sequence[Any]) -> "Coded":
+        """Return the same column in this form."""
+        numbers = {value: number for number, value in enumerate(dict.fromkeys(column))}
+        return cls(list(map(numbers.__getitem__, column)), [*numbers])
+
+    def replaced(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Return a column that has these values in place of its own."""
+        return picked(self.places, values)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.replaced(self.values))
+
+    @overload
+    def __getitem__(self, row: int) -> Any: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Any]: ...
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return picked(self.places[row], self.values)
+        return self.values[self.places[row]]
+
+
+def picked(places: Sequence[int], values: Sequence[Any]) -> Sequence[Any]:
+    """Return the value at each place; `itemgetter` is three times as fast as a loop."""
+    if len(places) < 2:
+        return [values[place] for place in places]
+    found: tuple[Any, ...] = itemgetter(*places)(values)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
