@@ -4,9 +4,8 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,8 +25,9 @@ READERS = 4
 _BUSY_SECONDS = 5.0
 _ROWS_PER_FETCH = 2000
 # With one row per statement, the driver takes the interpreter's lock for each row. 500 rows per
-# statement are twice as fast, and leave the lock to the threads that decode.
-_ROWS_PER_INSERT = 500
+# statement are twice as fast, and leave the lock to the threads that decode. Few different numbers
+# of rows: each is a statement that is compiled once, and takes milliseconds if it is large.
+_ROWS_PER_INSERT = (500, 25, 1)
 # A statement has at most 32,766.
 _PARAMETERS = 30_000
 _SPARE_PAGES = 1000
@@ -328,23 +328,24 @@ class SQLiteSession(Session):
         return changed
 
     async def _insert(self, statement: Repeating, columns: Sequence[Sequence[Any]]) -> None:
-        size = max(1, min(_ROWS_PER_INSERT, _PARAMETERS // len(columns)))
-        count = len(columns[0])
-        whole = count - count % size
-        for rows, starts in ((size, range(0, whole, size)), (count - whole, (whole,))):
-            if rows and starts:
-                parameters = _parameters(columns, starts, size)
-                cursor = await self.raw.executemany(statement.text(rows), parameters)
+        done, count = 0, len(columns[0])
+        for size in _ROWS_PER_INSERT:
+            starts = range(done, count - size + 1, size)
+            if starts and size * len(columns) <= _PARAMETERS:
+                parameters = _parameters(columns, starts)
+                cursor = await self.raw.executemany(statement.text(size), parameters)
                 await cursor.close()
+                done = starts[-1] + size
 
 
-def _parameters(
-    columns: Sequence[Sequence[Any]], starts: Iterable[int], size: int
-) -> Iterator[list[Any]]:
-    """Yield the values of each statement, row by row."""
+def _parameters(columns: Sequence[Sequence[Any]], starts: range) -> Iterator[list[Any]]:
+    """Yield the values of each statement, row by row; one begins at each of `starts`."""
+    size, width = starts.step, len(columns)
     for start in starts:
-        part = [column[start : start + size] for column in columns]
-        yield list(chain.from_iterable(zip(*part, strict=True)))
+        values: list[Any] = [None] * (size * width)
+        for place, column in enumerate(columns):
+            values[place::width] = column[start : start + size]
+        yield values
 
 
 class SQLiteReader(SQLiteSession, ReadSession):

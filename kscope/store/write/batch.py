@@ -18,8 +18,8 @@ FORM = "kscope form"
 class Coded(Sequence[Any]):
     """A column of values that repeat: `places` has the place of each row's value in `values`.
 
-    Each of `values` is there once and is the value of a row, so that work on texts is done once
-    for each text instead of once for each row.
+    Each of `values` is there once, in the order of the first rows that have them, so that work on
+    texts is done once for each text instead of once for each row.
     """
 
     places: Sequence[int]
@@ -32,7 +32,7 @@ class Coded(Sequence[Any]):
         return cls(list(map(numbers.__getitem__, column)), [*numbers])
 
     def replaced(self, values: Sequence[Any]) -> Sequence[Any]:
-        """Return a column that has these values in place of its own."""
+        """Return a column that has these values in place of `values`."""
         return picked(self.places, values)
 
     def __len__(self) -> int:
@@ -49,6 +49,11 @@ class Coded(Sequence[Any]):
         if isinstance(row, slice):
             return picked(self.places[row], self.values)
         return self.values[self.places[row]]
+
+
+def distinct(column: Sequence[Any]) -> Sequence[Any]:
+    """Return each value of a column, some perhaps more than once."""
+    return column.values if isinstance(column, Coded) else column
 
 
 def picked(places: Sequence[int], values: Sequence[Any]) -> Sequence[Any]:

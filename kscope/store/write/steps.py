@@ -349,7 +349,8 @@ class Steps(Transaction):
             tables = self._tables(table, pieces)
             count = sum(map(len, pieces))
             closing = moment.closing(table)
-            rows = await in_thread(count, self._as_stored, tables, merged(pieces, ids), closing)
+            rows = await in_thread(count, merged, pieces, ids)
+            rows = await in_thread(count, self._as_stored, tables, rows, closing)
             rows[UNTIL] = [moment.until] * count
             await self._appending.append(tables.rows, rows, f"{self._commit:x} {table}")
 

@@ -20,7 +20,7 @@ from kscope.store.schema.interning import STACKS, STRINGS, Known, TextKind, stor
 from kscope.store.schema.meta import contradicted, is_current
 from kscope.store.sums.grouping import Columns, summed, summed_from
 from kscope.store.sums.late import add_late
-from kscope.store.write.batch import MEMO, Batch, Stored, TableRows
+from kscope.store.write.batch import MEMO, Batch, Coded, Stored, TableRows, distinct
 from kscope.store.write.cardinality import OVER, OVER_STACKS, Grant, bounded, uncounted
 from kscope.store.write.twins import Twins
 
@@ -258,7 +258,7 @@ def _texts_of(batches: Iterable[Batch], kind: TextKind, stored: Dictionary) -> _
     by_day: dict[int, set[Any]] = {}
     for rows in chain.from_iterable(batch.tables for batch in batches):
         found = by_day.setdefault(_used_until(rows), set())
-        found.update(*(rows.columns[place] for place in rows.places(kind.storage)))
+        found.update(*(distinct(rows.columns[place]) for place in rows.places(kind.storage)))
     days: dict[Any, int] = {}
     for day in sorted(by_day):
         days.update(dict.fromkeys(by_day[day], day))
@@ -273,16 +273,25 @@ def merged(pieces: Sequence[TableRows], ids: Mapping[str, int]) -> Columns:
     rows: Columns = {}
     strings = {*pieces[0].places(Storage.STRING_ID)}
     for index, name in enumerate(pieces[0].names):
-        values = list(chain.from_iterable(piece.columns[index] for piece in ordered))
-        if index in strings:
-            values = list(map(ids.__getitem__, values))
+        stored = ids if index in strings else None
+        values: list[Any] = []
+        for piece in ordered:
+            values.extend(_stored(piece.columns[index], stored))
         rows[name] = values
     return rows
 
 
+def _stored(column: Sequence[Any], ids: Mapping[str, int] | None) -> Sequence[Any]:
+    """Return the column with the number of each text, if it has texts."""
+    if isinstance(column, Coded):
+        values = column.values
+        return column.replaced(values if ids is None else [ids[value] for value in values])
+    return column if ids is None else list(map(ids.__getitem__, column))
+
+
 def _used_until(rows: TableRows) -> int:
     """Return the day until which strings and stacks are used: rows age by their own time."""
-    return max(today(), min(max(rows.columns[0], default=0) // _DAY, _LAST_DAY))
+    return max(today(), min(max(distinct(rows.columns[0]), default=0) // _DAY, _LAST_DAY))
 
 
 def answer_of(batch: Batch, more: Mapping[str, Any] = MappingProxyType({})) -> str:
