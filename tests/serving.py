@@ -51,10 +51,12 @@ class Serving:
     def get(self, path: str, **params: str | int) -> httpx.Response:
         return self.client.get(f"{self.read}{path}", params=params)
 
-    def send(self, content: bytes | Iterator[bytes], **headers: str) -> httpx.Response:
+    def send(
+        self, content: bytes | Iterator[bytes], path: str = "/", **headers: str
+    ) -> httpx.Response:
         """Send a body as it is; give the answer whatever it is."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.post(f"{self.ingest}/", content=content, headers=names)
+        return self.client.post(f"{self.ingest}{path}", content=content, headers=names)
 
 
 def kscope(*arguments: str | Path) -> list[str]:

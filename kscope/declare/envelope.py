@@ -1,16 +1,20 @@
 """The members of a request beside its tables: one description of their names and limits."""
 
+import types
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 
+from kscope.declare.columnar import MAX_STRING, MAX_STRINGS
 from kscope.declare.types.base import text_type
 from kscope.declare.types.stack import FOLDED
 from kscope.declare.types.time import TIMESTAMP
 
 MAX_STACKS = 250_000
 Stacks = Annotated[list[FOLDED], msgspec.Meta(max_length=MAX_STACKS)]
+STRING: Any = text_type(MAX_STRING)
+Strings: Any = Annotated[types.GenericAlias(list, (STRING,)), msgspec.Meta(max_length=MAX_STRINGS)]
 
 _WIRE: Mapping[str, tuple[Any, str]] = {
     "hostname": (
@@ -19,6 +23,7 @@ _WIRE: Mapping[str, tuple[Any, str]] = {
     ),
     "time": (TIMESTAMP.wire, "when the rows' interval ended; UTC without an offset"),
     "stacks": (Stacks, "folded stacks that rows refer to by their place, from 0"),
+    "strings": (Strings, "texts that columns refer to by their place, from 0"),
 }
 NAMES = frozenset(_WIRE)
 REQUIRED = ("hostname",)

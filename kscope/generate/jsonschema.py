@@ -1,22 +1,26 @@
-"""Category -> JSON Schema 2020-12 of the requests that carry its rows."""
+"""Category -> JSON Schema 2020-12 of the requests that carry its rows, also as columns."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from kscope.declare import envelope
+import msgspec
+
+from kscope.declare import columnar, envelope
 from kscope.declare.model import TIME, Category, Column
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def body_schema(categories: Iterable[Category]) -> dict[str, Any]:
-    """Schema of a request body; each table's rows are described in `$defs`."""
+    """Schema of a request body; `$defs` describe each table's rows, and its columns."""
     chosen = tuple(categories)
     rows = {
         category.table: {
-            "type": "array",
-            "items": {"$ref": f"#/$defs/{category.table}"},
-            "description": f"rows of {category.prettyname}",
+            "anyOf": [
+                {"type": "array", "items": {"$ref": f"#/$defs/{category.table}"}},
+                {"$ref": f"#/$defs/{category.table}.columns"},
+            ],
+            "description": f"rows of {category.prettyname}, or their columns",
         }
         for category in chosen
     }
@@ -26,7 +30,14 @@ def body_schema(categories: Iterable[Category]) -> dict[str, Any]:
         "properties": envelope.properties() | rows,
         "required": list(envelope.REQUIRED),
         "additionalProperties": False,
-        "$defs": {category.table: row_schema(category) for category in chosen},
+        "$defs": {
+            name: schema
+            for category in chosen
+            for name, schema in (
+                (category.table, row_schema(category)),
+                (f"{category.table}.columns", _columns_schema(category)),
+            )
+        },
     }
 
 
@@ -51,6 +62,44 @@ def row_schema(category: Category) -> dict[str, Any]:
         "required": [column.name for column in category.columns if not column.optional],
         "additionalProperties": False,
     }
+
+
+def _columns_schema(category: Category) -> dict[str, Any]:
+    """Schema of the columns of many rows; each value is as a row has it."""
+    row = f"#/$defs/{category.table}/properties"
+    return {
+        "type": "object",
+        "description": "an array for each column, all of one length",
+        "properties": {
+            column.name: _values_schema(column, f"{row}/{column.name}")
+            for column in (TIME, *category.columns)
+        },
+        "required": [column.name for column in category.columns if not column.optional],
+        "additionalProperties": False,
+    }
+
+
+def _values_schema(column: Column, one: str) -> dict[str, Any]:
+    """Schema of one column: `one` is the address of the schema of a single value."""
+    values = {"type": "array", "items": {"$ref": one}}
+    parts = columnar.parts(column.type)
+    if not parts:
+        return values
+    properties = {
+        name: {
+            "type": "array",
+            "items": msgspec.json.schema(wire),
+            "description": columnar.HELP[name],
+        }
+        for name, wire in parts.items()
+    }
+    instead = {
+        "type": "object",
+        "properties": properties,
+        "required": [*properties],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [values, instead]}
 
 
 def column_schema(column: Column) -> dict[str, Any]:

@@ -31,6 +31,28 @@ def _written(counts: tuple[int, ...]) -> str:
     return ",".join(f"{slot}:{count}" for slot, count in enumerate(counts) if count)
 
 
+class _PairTexts(dict[tuple[int, int], str]):
+    """Pairs of slot and count as text, each made once: rows sum a few events, and have few."""
+
+    def __missing__(self, pair: tuple[int, int]) -> str:
+        self[pair] = text = f"{pair[0]}:{pair[1]}"
+        return text
+
+
+def histogram_texts(slots: Sequence[int], counts: Sequence[int], ends: Sequence[int]) -> list[str]:
+    """Write many histograms, whose slots that are not empty follow one another.
+
+    Each ends before the slot at its place in `ends`. Slots ascend within one.
+    """
+    pairs = list(map(_PairTexts().__getitem__, zip(slots, counts, strict=True)))
+    found = []
+    start = 0
+    for end in ends:
+        found.append(pairs[start] if end - start == 1 else ",".join(pairs[start:end]))
+        start = end
+    return found
+
+
 def histogram_counts(text: str) -> dict[int, int]:
     """Read `1:3,3:1`; a slot that is there twice is summed, so joined texts add up."""
     return _added((pair, 1) for pair in text.split(","))

@@ -75,7 +75,7 @@ def has_nul(text: bytes) -> bool:
     return b"\\" in text and _NUL in text and _NUL in text.replace(b"\\\\", b"")
 
 
-def _loosened(wire: Any) -> Any:
+def loosened(wire: Any) -> Any:
     """Return the same type with integers that may be written as floats, and lists as tuples.
 
     A tuple has a hash: one that many rows have is encoded once.
@@ -85,11 +85,11 @@ def _loosened(wire: Any) -> Any:
         inner, limits = wire.__origin__, wire.__metadata__
         if inner is int:
             return wire | Annotated[float, *limits]
-        return Annotated[_loosened(inner), *limits]
+        return Annotated[loosened(inner), *limits]
     if origin is list:
-        return types.GenericAlias(tuple, (*map(_loosened, wire.__args__), ...))
+        return types.GenericAlias(tuple, (*map(loosened, wire.__args__), ...))
     if origin in (Union, types.UnionType):
-        return Union[tuple(map(_loosened, wire.__args__))]  # noqa: UP007 - of a tuple
+        return Union[tuple(map(loosened, wire.__args__))]  # noqa: UP007 - of a tuple
     return wire
 
 
@@ -102,7 +102,7 @@ def _row(category: Category, names: Mapping[str, str]) -> Any:
     fields: list[Any] = [("time", TIME.type.wire, None)]
     for column in category.columns:
         default = (_hashable(column.default),) if column.optional else ()
-        fields.append((names[column.name], _loosened(column.type.wire), *default))
+        fields.append((names[column.name], loosened(column.type.wire), *default))
     # Columns may have names that no attribute can have.
     return msgspec.defstruct(
         "Row",

@@ -13,7 +13,7 @@ _EXACT = 32 * 1024
 # An element of an array, such as a row. A stack of 65,536 characters may be 786 KiB of escapes.
 ELEMENT_BYTES = _MEGABYTE
 ELEMENT_VALUES = 4096
-_DEPTH = 16
+DEPTH = 16
 _NAME_BYTES = 4096
 _SPACES = 64 * 1024
 _TRIES = 4
@@ -22,6 +22,8 @@ _SPACE = re.compile(rb"[ \t\n\r]*+")
 # A small row without objects in it, which nearly every row is, in one match.
 _FLAT = re.compile(rb'\{(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"|\[[^"{}\[\]]*+\])*+\}', re.DOTALL)
 _FLAT_BYTES = 4096
+# A name without escapes.
+_NAME = re.compile(rb'"[^"\\]*+"')
 # Strings are one token. The groups are: opened, closed, next, and a string without an end.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|([\[{])|([\]}])|(,)|(")', re.DOTALL)
 _OPENED, _CLOSED, _NEXT, _ENDLESS = 1, 2, 3, 4
@@ -29,8 +31,15 @@ _OPENED, _CLOSED, _NEXT, _ENDLESS = 1, 2, 3, 4
 _BETWEEN = {
     b"}": re.compile(rb"[ \t\n\r]*+,[ \t\n\r]*+\{"),
     b'"': re.compile(rb'[ \t\n\r]*+,[ \t\n\r]*+"'),
+    b"]": re.compile(rb"[ \t\n\r]*+,[ \t\n\r]*+\["),
 }
-_LAST = {b"}": re.compile(rb"\}[ \t\n\r]*+\]"), b'"': re.compile(rb'"[ \t\n\r]*+\]')}
+_LAST = {
+    b"}": re.compile(rb"\}[ \t\n\r]*+\]"),
+    b'"': re.compile(rb'"[ \t\n\r]*+\]'),
+    b"]": re.compile(rb"\][ \t\n\r]*+\]"),
+}
+# The first byte of an element -> its last one. Numbers have none.
+_CLOSINGS = {b"{": b"}", b'"': b'"', b"[": b"]"}
 
 
 class NotJsonError(Exception):
@@ -55,6 +64,9 @@ class Cursor:
 
     def peek(self) -> bytes:
         """Return the next byte that is not a space, or nothing at the end."""
+        first = self.text[self.at : self.at + 1]
+        if first > b" ":
+            return bytes(first)
         while True:
             found = _SPACE.match(self.text, self.at, self.at + _SPACES)
             self.at = found.end() if found else self.at
@@ -77,10 +89,17 @@ class Cursor:
         self.take(end)
         return False
 
+    def end(self) -> None:
+        if self.peek():
+            raise NotJsonError(self.at)
+
     def name(self) -> bytes:
         """Return the JSON text of a member's name. Raise TooLargeError."""
         if self.peek() != b'"':
             raise NotJsonError(self.at)
+        if found := _NAME.match(self.text, self.at, self.at + _NAME_BYTES):
+            self.at = found.end()
+            return found.group()
         return self.value(_NAME_BYTES, 1)
 
     def value(self, most_bytes: int, most_values: int) -> bytes:
@@ -106,7 +125,7 @@ def value_end(text: bytes | bytearray, at: int, most_bytes: int, most_values: in
             raise NotJsonError(at)
         depth += (kind == _OPENED) - (kind == _CLOSED)
         values += kind in (_OPENED, _NEXT)
-        if depth > _DEPTH or values > most_values:
+        if depth > DEPTH or values > most_values:
             raise TooLargeError
         if not depth:
             return token.end()
@@ -116,10 +135,13 @@ def value_end(text: bytes | bytearray, at: int, most_bytes: int, most_values: in
 def guessed_end(text: bytes | bytearray, at: int, closing: bytes) -> int | None:
     """Guess where an array's elements can be cut: behind an element, near 256 KiB.
 
-    Elements end with `closing`, and so may texts in them. A wrong guess leaves a string, an array
-    or an object unfinished, so that the piece is not JSON.
+    Elements end with `closing`, and so may texts in them; without it, as the first one should.
+    A wrong guess leaves a string, an array or an object unfinished, so that the piece is not JSON.
     """
     limit = min(len(text), at + _GUESSED)
+    closing = closing or _CLOSINGS.get(bytes(text[at : at + 1]), b"")
+    if not closing:
+        return _end_of_numbers(text, at, limit)
     last = text.find(closing + b"]", at, limit)
     if last >= 0:
         return last + 1
@@ -132,6 +154,12 @@ def guessed_end(text: bytes | bytearray, at: int, closing: bytes) -> int | None:
         if _BETWEEN[closing].match(text, limit + 1, limit + 1 + _SPACES):
             return limit + 1
     return None
+
+
+def _end_of_numbers(text: bytes | bytearray, at: int, limit: int) -> int | None:
+    end = text.find(b"]", at, limit)
+    end = text.rfind(b",", at, limit) if end < 0 else end
+    return end if end > at else None
 
 
 def exact_end(text: bytes | bytearray, at: int) -> int:

@@ -13,6 +13,7 @@ from kscope.server.http.memory_budget import Budget, Share
 from kscope.server.http.metrics import Metrics
 from kscope.server.http.problems import HttpProblem
 from kscope.server.http.request_body import BodyLimits, read
+from kscope.server.ingest.decode import Form
 from kscope.server.ingest.decompress import Decompress, decompressor
 from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
@@ -32,19 +33,23 @@ _ACCEPTED_TYPES = frozenset(
         "application/x-www-form-urlencoded",
     }
 )
+_PACKED_TYPES = frozenset(
+    {"application/msgpack", "application/x-msgpack", "application/vnd.msgpack"}
+)
+PATH = "/api/v1/ingest"
 # A smaller body without faults is decoded faster than handed to another thread.
 _INLINE = 16 * 1024
 _MAX_KEY = 255
 # The meaning of each status.
 STATUSES = {
     200: "stored, with the number of rows of each table, and whether it was stored before",
-    400: "not JSON, not UTF-8, or not what its Content-Encoding says",
+    400: "not JSON or MessagePack, not UTF-8, or not what its Content-Encoding says",
     401: "a token is needed",
     403: "the token has no scope `ingest`, or the request comes from a web page",
     408: "the body did not arrive in time",
     413: "too large as sent or decompressed: send fewer rows at a time",
     415: "a Content-Type or Content-Encoding that is not supported",
-    422: "rows that do not fit their category; `errors` has a JSON pointer to each",
+    422: "rows or columns that do not fit their category; `errors` has a JSON pointer to each",
     429: "too many wrong tokens came from this address",
     431: "the request has too many headers, or too large ones",
     503: "not now: send again after `Retry-After` seconds",
@@ -63,18 +68,25 @@ class Ingest:
     budget: Budget
 
     async def of_2016(self, request: Request) -> Response:
-        """The agent of 2016 joins its frames leaf first."""
-        return await self(request, leaf_first=True)
-
-    async def __call__(self, request: Request, *, leaf_first: bool = False) -> Response:
+        """The agent of 2016 sends JSON alone, and joins its frames leaf first."""
         _check_type(request)
+        return await self._taken(request, Form.OF_2016)
+
+    async def __call__(self, request: Request) -> Response:
+        if _content_type(request) in _PACKED_TYPES:
+            refuse_pages(request)
+            return await self._taken(request, Form.MESSAGEPACK)
+        _check_type(request)
+        return await self._taken(request, Form.JSON)
+
+    async def _taken(self, request: Request, form: Form) -> Response:
         key = key_of(request)
         # Refused before the body arrives.
         decompress = decompressor(request.headers.get("content-encoding", ""))
         with self.budget.share() as share:
             # No variable holds the text: it is freed before its rows are written.
             batch = await self.decoded(
-                await self.text(request, decompress, share), key, share, leaf_first=leaf_first
+                await self.text(request, decompress, share), key, share, form
             )
             return await self._stored(batch)
 
@@ -109,14 +121,14 @@ class Ingest:
         return text
 
     async def decoded(
-        self, text: bytearray, key: str, share: Share, *, leaf_first: bool = False
+        self, text: bytearray, key: str, share: Share, form: Form = Form.JSON
     ) -> Batch:
         """Return the batch; `share` then counts the memory of its rows, and no longer the text."""
         now = time.time_ns() // 1000
         held = share.held
         for attempt in range(2):
             decoder = self.live.decoder
-            steps = decoder.steps(text, now, key, share.take, leaf_first=leaf_first)
+            steps = decoder.steps(text, now, key, share.take, form)
             try:
                 batch = await self.lanes.run(steps, small=len(text) <= _INLINE)
             except UnknownName as unknown:
@@ -150,11 +162,17 @@ def key_of(request: Request) -> str:
     return key
 
 
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _check_type(request: Request) -> None:
-    kind, _, rest = request.headers.get("content-type", "").partition(";")
-    kind = kind.strip().lower()
+    kind = _content_type(request)
+    if kind in _PACKED_TYPES:
+        raise HttpProblem(415, f"MessagePack is taken at {PATH} alone: send application/json")
     if kind not in _ACCEPTED_TYPES and not kind.endswith("+json"):
         raise HttpProblem(415, f"Content-Type {kind[:80]!r} is not known: send application/json")
+    rest = request.headers.get("content-type", "").partition(";")[2]
     charset = rest.lower().replace('"', "").partition("charset=")[2].strip()
     if charset not in ("", "utf-8", "utf8"):
         raise HttpProblem(415, f"charset {charset[:40]!r} is not supported: JSON is UTF-8")
@@ -170,6 +188,6 @@ def refuse_pages(request: Request) -> None:
 def ingest_routes(ingest: Ingest) -> list[Route]:
     return [
         Route("/", ingest.of_2016, methods=["POST"]),
-        Route("/api/v1/ingest", ingest.__call__, methods=["POST"]),
+        Route(PATH, ingest.__call__, methods=["POST"]),
         Route("/api/v1/markers", ingest.marker, methods=["POST"]),
     ]

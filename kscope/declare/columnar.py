@@ -1,0 +1,35 @@
+"""A table as columns, in place of an array of rows: the forms in which a column may be sent."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from kscope.declare.types.base import INT64_MAX, ColumnType, Storage
+from kscope.declare.types.histogram import HISTOGRAM_SLOTS
+from kscope.declare.types.numbers import COUNT
+
+# A request's `strings`, which columns refer to by place.
+MAX_STRINGS = 250_000
+# The characters of one: as many as the longest type of a column has.
+MAX_STRING = 8192
+
+PLACES = {"strings": Annotated[int, Meta(ge=0, le=MAX_STRINGS - 1)]}
+SLOTS = {
+    "slots": Annotated[int, Meta(ge=0, le=HISTOGRAM_SLOTS - 1)],
+    "counts": Annotated[int, Meta(ge=1, le=INT64_MAX)],
+    "ends": COUNT,
+}
+HELP: Mapping[str, str] = {
+    "strings": "for each row the place of its text in the body's `strings`, from 0",
+    "slots": "the slots that are not empty, of one row after another, ascending within each",
+    "counts": "the count of each slot",
+    "ends": "for each row the number of slots up to its last",
+}
+
+
+def parts(kind: ColumnType) -> Mapping[str, Any]:
+    """Return the arrays of the object that may replace an array of values: name -> wire type."""
+    if kind.storage is Storage.HISTOGRAM:
+        return SLOTS
+    return PLACES if kind.json.get("type") == "string" else {}

@@ -1,0 +1,276 @@
+"""The columns of a table, as a body has them: read as arrays, then checked together."""
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import compress, count, islice
+from operator import ge
+from typing import Any
+
+from kscope.declare.model import Category
+from kscope.declare.types.histogram import histogram_texts
+from kscope.server.ingest.array_kinds import ArrayKind, Path, TableKinds
+from kscope.server.ingest.arrays import (
+    MAX_VALUES,
+    VALUE_BYTES,
+    TextArray,
+    beyond,
+    farthest,
+    outside,
+    too_many_values,
+)
+from kscope.server.ingest.fair_queue import Lane, Steps
+from kscope.server.ingest.row_faults import Faults
+
+# The name among a column's parts of an array that has the values themselves.
+VALUES = ""
+# Values that one step handles.
+CHUNK = 20_000
+
+
+@dataclass
+class ValueArray:
+    """One array of a column. Without `keep` only those values are kept that others depend on.
+
+    `keep` is called with the bytes that values use, and may raise.
+    """
+
+    path: Path
+    kind: ArrayKind
+    keep: Callable[[int], None] | None
+    closing: bytes = b""
+    count: int = 0
+    sound: bool = True
+    values: Any = field(default_factory=list)
+    farthest: tuple[int, int] = (-1, 0)
+
+    def __post_init__(self) -> None:
+        if self.keep is None and self.kind.code:
+            self.values = array(self.kind.code)
+
+    @property
+    def next_path(self) -> Path:
+        return [*self.path, self.count]
+
+    def expect(self, count: int) -> None:
+        if self.count + count > MAX_VALUES:
+            raise too_many_values()
+
+    def take(self, piece: bytes) -> bool:
+        return self._added(self.kind.decoded(piece))
+
+    def take_values(self, values: Sequence[Any]) -> bool:
+        return self._added(self.kind.converted(values))
+
+    def examine(self, values: Sequence[Any], faults: Faults) -> None:
+        first = self.count
+        judged = self.kind.judged(values, lambda place: [*self.path, first + place], faults)
+        if not self._added(judged):
+            # The body will be refused: values are counted, for the places of further faults.
+            self.sound = False
+            self.count += len(values)
+
+    def _added(self, values: Sequence[Any] | None) -> bool:
+        if values is None:
+            return False
+        if self.kind.is_stack:
+            place, row = farthest(values)
+            self.farthest = max(self.farthest, (place, self.count + row), key=lambda far: far[0])
+        self.expect(len(values))
+        self.count += len(values)
+        if self.keep is not None:
+            self.keep(len(values) * VALUE_BYTES)
+        if self.keep is not None or self.kind.code:
+            self.values.extend(values)
+        return True
+
+
+@dataclass
+class ColumnTable:
+    """The columns of one category. After `check` without faults, `values` and `texts` are whole.
+
+    `values` are by column and as they are stored, except that stacks are texts or places in the
+    body's `stacks`, that a time of None is the body's, and that values of a column in `texts` are
+    keys of its mapping.
+    """
+
+    kinds: TableKinds
+    keep: Callable[[int], None] | None
+    arrays: dict[str, dict[str, ValueArray]] = field(default_factory=dict)
+    values: dict[str, Sequence[Any]] = field(default_factory=dict)
+    texts: dict[str, Mapping[int, Any]] = field(default_factory=dict)
+    _given: int = 0
+    _longest: int = 0
+
+    def array(self, column: str, part: str = VALUES) -> ValueArray:
+        """Return a new array of a column, or of a part of it."""
+        table = self.category.table
+        kind = self.kinds.parts[column][part] if part else self.kinds.values[column]
+        path = [table, column, part] if part else [table, column]
+        new = ValueArray(path, kind, self.keep)
+        self.arrays.setdefault(column, {})[part] = new
+        return new
+
+    @property
+    def category(self) -> Category:
+        return self.kinds.category
+
+    def finish(self, column: str) -> None:
+        """Count the values of a column that has been read."""
+        arrays = self.arrays.get(column, {})
+        self._given += sum(each.count for each in arrays.values())
+        self._longest = max(self._longest, _rows(arrays))
+
+    @property
+    def count(self) -> int:
+        """Return the number of rows that the first column has."""
+        return next(map(_rows, self.arrays.values()), 0)
+
+    @property
+    def size(self) -> int:
+        """Return the number of values, with those that rows would have."""
+        return max(self._longest * self._width, self._given)
+
+    @property
+    def _width(self) -> int:
+        return len(self.kinds.columns) + 1
+
+    def check(self, stacks: TextArray, strings: TextArray, faults: Faults) -> Steps[None]:
+        """Add a fault for each column that does not fit the others, or the body's texts."""
+        self._check_lengths(faults)
+        for name, arrays in self.arrays.items():
+            if not all(each.sound for each in arrays.values()):
+                continue
+            if VALUES in arrays:
+                self.values[name] = arrays[VALUES].values
+                yield from self._check_stacks(arrays[VALUES], stacks.count, faults)
+            elif "strings" in arrays:
+                self.values[name] = arrays["strings"].values
+                if strings.sound:
+                    yield from self._look_up(name, arrays["strings"], strings.texts, faults)
+            elif "slots" in arrays:
+                yield from self._check_histograms(name, arrays, faults)
+        if self.keep is not None and not faults.found:
+            self._fill_up(self.keep)
+
+    def _fill_up(self, keep: Callable[[int], None]) -> None:
+        """Add the columns that are left out."""
+        keep((self._width - len(self.arrays)) * self.count * VALUE_BYTES)
+        for name in self.kinds.columns.keys() - self.arrays.keys():
+            self.values[name] = [self.kinds.default(name)] * self.count
+
+    def _check_lengths(self, faults: Faults) -> None:
+        table = self.category.table
+        for column in self.category.columns:
+            if column.name not in self.arrays and not column.optional:
+                faults.add([table], f"'{column.name}' is missing")
+        first = next(iter(self.arrays), "")
+        for name, arrays in self.arrays.items():
+            if (rows := _rows(arrays)) != self.count:
+                detail = f"has {rows} values, but '{first}' has {self.count}: send one for each row"
+                faults.add([table, name], detail)
+
+    def _check_stacks(self, given: ValueArray, stacks: int, faults: Faults) -> Steps[None]:
+        place, row = given.farthest
+        if place >= stacks:
+            yield Lane.DOUBT
+            wrong = {row: place} if self.keep is None else beyond(given.values, stacks)
+            for number, value in wrong.items():
+                faults.add([*given.path, number], outside(value, "stacks", stacks))
+
+    def _look_up(
+        self, name: str, given: ValueArray, strings: Sequence[str], faults: Faults
+    ) -> Steps[None]:
+        """Check those of the body's strings that the column uses, each once."""
+        used: set[int] = set()
+        for part in chunks(given.values):
+            used.update(part)
+            if len(part) == CHUNK:
+                yield Lane.GOOD
+        if max(used, default=-1) >= len(strings):
+            yield Lane.DOUBT
+            for row, place in beyond(given.values, len(strings)).items():
+                faults.add([*given.path, row], outside(place, "strings", len(strings)))
+            return
+        places = sorted(used)
+        texts = [strings[place] for place in places]
+        kind = self.kinds.values[name]
+        stored = kind.converted(texts)
+        if stored is None:
+            yield Lane.DOUBT
+            row_of = given.values.index
+            stored = kind.judged(texts, lambda at: [*given.path, row_of(places[at])], faults)
+        self.texts[name] = dict(zip(places, stored or (), strict=False))
+
+    def _check_histograms(
+        self, name: str, arrays: Mapping[str, ValueArray], faults: Faults
+    ) -> Steps[None]:
+        slots, counts, ends = arrays["slots"], arrays["counts"], arrays["ends"]
+        if counts.count != slots.count:
+            detail = f"has {counts.count} values, but `slots` has {slots.count}"
+            faults.add(counts.path, detail)
+            return
+        before = len(faults.found)
+        yield from _check_ends(ends, slots.count, faults)
+        if len(faults.found) == before:
+            yield from _check_slots(slots, ends.values, faults)
+        if len(faults.found) == before and self.keep is not None:
+            self.values[name] = yield from _histograms(slots.values, counts.values, ends.values)
+
+
+def chunks(values: Sequence[Any], overlap: int = 0) -> Iterator[Sequence[Any]]:
+    """Yield parts of bounded size, each with the first values of the next one, `overlap` many."""
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK + overlap]
+
+
+def _rows(arrays: Mapping[str, ValueArray]) -> int:
+    given = next((arrays[name] for name in (VALUES, "strings", "ends") if name in arrays), None)
+    return given.count if given else 0
+
+
+def _check_ends(ends: ValueArray, slots: int, faults: Faults) -> Steps[None]:
+    for start, part in zip(count(0, CHUNK), chunks(ends.values, overlap=1)):
+        if sorted(part) != list(part):
+            wrong = next(compress(count(1), map(int.__gt__, part, part[1:])))
+            detail = f"{part[wrong]} is less than the end before it, {part[wrong - 1]}"
+            faults.add([*ends.path, start + wrong], detail)
+            return
+        if len(part) > CHUNK:
+            yield Lane.GOOD
+    last = ends.values[-1] if ends.count else 0
+    if last != slots:
+        path = [*ends.path, ends.count - 1] if ends.count else ends.path
+        faults.add(path, f"the last row ends at {last}, but `slots` has {slots} values")
+
+
+def _check_slots(slots: ValueArray, ends: Sequence[int], faults: Faults) -> Steps[None]:
+    """Add a fault for a slot that is not above the one before it in its row."""
+    borders: set[int] = set()
+    for part in chunks(ends):
+        borders.update(part)
+    for start, part in zip(count(1, CHUNK), chunks(slots.values, overlap=1)):
+        not_above = compress(count(start), map(ge, part, islice(part, 1, None)))
+        if not borders.issuperset(firsts := list(not_above)):
+            wrong = next(place for place in firsts if place not in borders)
+            detail = f"slot {slots.values[wrong]} follows {slots.values[wrong - 1]} in its row"
+            faults.add([*slots.path, wrong], f"{detail}: send each once, ascending")
+            return
+        if len(part) > CHUNK:
+            yield Lane.GOOD
+
+
+def _histograms(
+    slots: Sequence[int], counts: Sequence[int], ends: Sequence[int]
+) -> Steps[list[str]]:
+    """Return them as they are stored."""
+    found: list[str] = []
+    first = 0
+    for part in chunks(ends):
+        last = part[-1]
+        relative = part if not first else [end - first for end in part]
+        found += histogram_texts(slots[first:last], counts[first:last], relative)
+        first = last
+        if len(part) == CHUNK:
+            yield Lane.GOOD
+    return found
