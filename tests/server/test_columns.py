@@ -53,7 +53,7 @@ OFFCPUTIME = Decoder(load_catalog())
 
 small = st.integers(0, 3)
 whole = st.one_of(st.sampled_from([0, 1, 63, 2**63 - 1, 1.0]), st.integers(0, 300))
-good_texts = st.sampled_from(["", "a", "b;c", "2026-01-02T03:04:05Z", "\U0001f600" * 1024])
+good_texts = st.sampled_from(["", "a", "b;c", "2026-01-02T03:04:05Z", "\U0001f600"])
 # What a column's values are in one body: all right, or perhaps not.
 COLUMNS: dict[str, list[st.SearchStrategy[Any]]] = {
     "s": [good_texts, texts],

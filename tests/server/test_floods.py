@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 import pytest
 import zstandard
+from msgspec import msgpack
 
 from kscope.declare.files.catalog import load_catalog
 from kscope.server.http.problems import HttpProblem
@@ -305,6 +307,403 @@ CASES: dict[str, Case] = {
 }
 
 
+def columns(rows: int, *, head: bytes = b"", **others: bytes) -> bytes:
+    """Return a body of columns; `others` replace some of them, and empty ones are left out."""
+    usual = {
+        "process": b'{"strings":[' + same(b"0", rows) + b"]}",
+        "pid": b"[" + same(b"12345", rows) + b"]",
+        "stack": b"[" + same(b"0", rows) + b"]",
+        "elapsed": b"[" + same(b"5123", rows) + b"]",
+    }
+    table = b",".join(
+        b'"' + name.encode() + b'":' + column for name, column in (usual | others).items() if column
+    )
+    head = head or b'"strings":["mysqld"],"stacks":["main;futex_wait"]'
+    return b'{"hostname":"flood",' + head + b',"offcputime":{' + table + b"}}"
+
+
+def same(value: bytes, count: int) -> bytes:
+    return b",".join([value] * count)
+
+
+def lengths(slots: bytes, counts: bytes, ends: bytes) -> bytes:
+    return b'{"slots":[' + slots + b'],"counts":[' + counts + b'],"ends":[' + ends + b"]}"
+
+
+MOST = 400_000
+COLUMNS: dict[str, Case] = {
+    "unknown columns": (
+        lambda: b'{"hostname":"h","offcputime":{' + named(b'"pi%d":[1]', 1_000_000) + b"}}",
+        422,
+        "/offcputime/pi0",
+        "Did you mean 'pid'?",
+    ),
+    "an unknown column that is long": (
+        lambda: columns(1, pids=b"[" + many(b"1") + b"]"),
+        422,
+        "/offcputime/pids",
+        "Did you mean 'pid'?",
+    ),
+    "a column with a long name": (
+        lambda: b'{"offcputime":{"' + b"k" * (30 * MIB) + b'":[]}}',
+        422,
+        "/offcputime/" + "k" * 80,
+        "there is no column",
+    ),
+    "a column again and again": (
+        lambda: b'{"offcputime":{' + many(b'"pid":[1]') + b"}}",
+        422,
+        "/offcputime/pid",
+        "twice",
+    ),
+    "a part again and again": (
+        lambda: b'{"offcputime":{"process":{' + many(b'"strings":[0]') + b"}}}",
+        422,
+        "/offcputime/process/strings",
+        "twice",
+    ),
+    "a column that is a number": (
+        lambda: columns(1, pid=b"1" * (30 * MIB)),
+        422,
+        "/offcputime/pid",
+        "too large",
+    ),
+    "more values than a body may have": (
+        lambda: columns(1, pid=b"[" + many(b"1") + b"]"),
+        413,
+        NO,
+        "fewer rows",
+    ),
+    "more rows than a body may have": (
+        lambda: columns(1, pid=b"[" + same(b"1", 600_000) + b"]"),
+        413,
+        NO,
+        "fewer rows",
+    ),
+    "every number wrong": (
+        lambda: columns(1, pid=b"[" + many(b'"1"') + b"]"),
+        422,
+        "/offcputime/pid/0",
+        "type int",
+    ),
+    "the last number wrong": (
+        lambda: columns(MOST, count=b"[" + same(b"77", MOST) + b',"1"]'),
+        422,
+        f"/offcputime/count/{MOST}",
+        "type count",
+    ),
+    "the last of unusual numbers wrong": (
+        lambda: columns(MOST, pid=b"[" + same(b"77.0", MOST) + b",0.5]"),
+        422,
+        f"/offcputime/pid/{MOST}",
+        "type int",
+    ),
+    "numbers of many digits": (
+        lambda: columns(1, pid=b"[" + many(b"1" * 100_000) + b"]"),
+        400,
+        NO,
+        "not JSON",
+    ),
+    "numbers that are arrays": (
+        lambda: columns(1, pid=b"[" + many(b"[]") + b"]"),
+        422,
+        "/offcputime/pid/0",
+        "type int",
+    ),
+    "a deep column": (
+        lambda: columns(MOST, pid=b"[" * (20 * MIB)),
+        422,
+        "/offcputime/pid/0",
+        "nested too deeply",
+    ),
+    "a column of one long text": (
+        lambda: columns(1, process=b'["' + b"x" * (30 * MIB) + b'"]'),
+        422,
+        "/offcputime/process/0",
+        "too large",
+    ),
+    "texts that begin like ends": (
+        lambda: columns(1, process=b"[" + many(b'"]"') + b",5]"),
+        413,
+        NO,
+        "fewer rows",
+    ),
+    "texts that look like ends": (
+        lambda: columns(1, process=b"[" + many(b'"],\\",[\\"]"', 5 * MIB) + b",5]"),
+        422,
+        "/offcputime/process/",
+        "type string",
+    ),
+    "columns of different lengths": (
+        lambda: columns(MOST, count=b"[" + same(b"1", MOST - 1) + b"]"),
+        422,
+        "/offcputime/count",
+        "send one for each row",
+    ),
+    "every place wrong": (
+        lambda: columns(MOST, process=b'{"strings":[' + same(b"1", MOST) + b"]}"),
+        422,
+        "/offcputime/process/strings/0",
+        "outside `strings`",
+    ),
+    "the last place wrong": (
+        lambda: columns(MOST, cgroup=b'{"strings":[' + same(b"0", MOST - 1) + b",7]}"),
+        422,
+        f"/offcputime/cgroup/strings/{MOST - 1}",
+        "outside `strings`",
+    ),
+    "the last stack wrong": (
+        lambda: columns(MOST, stack=b"[" + same(b"0", MOST - 1) + b",1]"),
+        422,
+        f"/offcputime/stack/{MOST - 1}",
+        "outside `stacks`",
+    ),
+    "places that are texts": (
+        lambda: columns(1, process=b'{"strings":[' + many(b'"mysqld"') + b"]}"),
+        422,
+        "/offcputime/process/strings/0",
+        "is not of type",
+    ),
+    "too many strings": (
+        lambda: columns(1, head=b'"strings":[' + many(b'"a"', 4 * MIB) + b"]"),
+        413,
+        NO,
+        "strings",
+    ),
+    "strings of wrong types": (
+        lambda: columns(1, head=b'"strings":[' + many(b"{}") + b"]"),
+        422,
+        "/strings/0",
+        "is not of type",
+    ),
+    "strings that are long": (
+        lambda: columns(1, head=b'"strings":[' + many(b'"' + b"f" * 70_000 + b'"') + b"]"),
+        422,
+        "/strings/0",
+        "maxLength",
+    ),
+    "many strings that are no times": (
+        lambda: columns(
+            249_000,
+            head=b'"stacks":[""],"strings":['
+            + named(b'"2026-02-30T00:00:00.%06dZ"', 249_000)
+            + b"]",
+            time=b'{"strings":[' + b",".join(b"%d" % n for n in reversed(range(249_000))) + b"]}",
+        ),
+        422,
+        "/offcputime/time/strings/",
+        "is not a time",
+    ),
+    "many strings that are too long for a label": (
+        lambda: columns(
+            80_000,
+            head=b'"stacks":[""],"strings":[' + named(b'"%0300d"', 80_000) + b"]",
+            reason=b'{"strings":[' + b",".join(b"%d" % n for n in reversed(range(80_000))) + b"]}",
+        ),
+        422,
+        "/offcputime/reason/strings/79999",
+        "maxLength",
+    ),
+    "days that never were": (
+        lambda: columns(1, time=b"[" + named(b'"2026-02-30T00:00:00.%06dZ"', 400_000) + b"]"),
+        422,
+        "/offcputime/time/0",
+        "is not a time",
+    ),
+    "NUL in each text": (
+        lambda: columns(1, process=b"[" + many(b'"\\u0000"') + b"]"),
+        422,
+        "/offcputime/process/0",
+        "NUL",
+    ),
+    "slots that are too many": (
+        lambda: columns(1, lengths=lengths(many(b"1"), b"1", b"1")),
+        413,
+        NO,
+        "fewer rows",
+    ),
+    "slots that repeat": (
+        lambda: columns(1, lengths=lengths(same(b"5", MOST), same(b"1", MOST), b"%d" % MOST)),
+        422,
+        "/offcputime/lengths/slots/1",
+        "slot 5 follows 5",
+    ),
+    "the last slot wrong": (
+        lambda: columns(
+            MOST,
+            lengths=lengths(
+                same(b"5", 2 * MOST),
+                same(b"1", 2 * MOST),
+                b",".join(b"%d" % n for n in [*range(1, MOST), 2 * MOST]),
+            ),
+        ),
+        422,
+        f"/offcputime/lengths/slots/{MOST}",
+        "slot 5 follows 5",
+    ),
+    "the last end wrong": (
+        lambda: columns(
+            MOST,
+            lengths=lengths(
+                same(b"5", MOST),
+                same(b"1", MOST),
+                b",".join(b"%d" % n for n in [*range(1, MOST), 3]),
+            ),
+        ),
+        422,
+        f"/offcputime/lengths/ends/{MOST - 1}",
+        "less than the end before",
+    ),
+    "histograms of a million slots": (
+        lambda: columns(1, lengths=b"[[" + many(b"1", 3 * MIB) + b"]]"),
+        422,
+        "/offcputime/lengths/0",
+        "too large",
+    ),
+    "long histograms": (
+        lambda: columns(1, lengths=b"[" + many(b"[" + many(b"1", 8000) + b"]") + b"]"),
+        422,
+        "/offcputime/lengths/0",
+        "maxItems",
+    ),
+    "cut off": (lambda: columns(MOST)[:-5], 400, NO, "not JSON"),
+}
+
+
+def packed(**members: Any) -> bytes:
+    """Return a body of MessagePack."""
+    usual = {"hostname": "h", "strings": ["mysqld"], "stacks": ["main;futex_wait"]}
+    return msgpack.encode(usual | members)
+
+
+def packed_columns(rows: int, **others: Any) -> bytes:
+    usual = {
+        "process": {"strings": msgpack.Ext(1, bytes(rows))},
+        "pid": msgpack.Ext(4, bytes(4 * rows)),
+        "stack": msgpack.Ext(1, bytes(rows)),
+        "elapsed": msgpack.Ext(4, bytes(4 * rows)),
+    }
+    return packed(offcputime=usual | others)
+
+
+def packed_array(item: bytes, size: int = 8 * MIB - 1000) -> msgspec.Raw:
+    """Return so many bytes of an array that repeats an item."""
+    count = size // len(item)
+    return msgspec.Raw(b"\xdd" + count.to_bytes(4, "big") + item * count)
+
+
+PACKED: dict[str, Case] = {
+    "too large": (lambda: packed(more="x" * (9 * MIB)), 413, NO, "at most 8192 KiB"),
+    "cut off": (lambda: packed_columns(MOST)[:-5], 400, NO, "not MessagePack"),
+    "deep": (lambda: b"\x91" * (8 * MIB), 400, NO, "nested"),
+    "a deep column": (
+        lambda: packed_columns(1, pid=msgspec.Raw(b"\x91" * 20 + b"\x90")),
+        422,
+        "/offcputime/pid/0",
+        "nested too deeply",
+    ),
+    "members that are too many": (
+        lambda: b"\xdf\x00\x20\x00\x00" + b"\xa0\x00" * (2 * MIB),
+        422,
+        "",
+        "more than there can be",
+    ),
+    "unknown columns": (
+        lambda: packed(offcputime={f"pi{number}": [1] for number in range(4000)}),
+        422,
+        "/offcputime/pi0",
+        "Did you mean 'pid'?",
+    ),
+    "a long array": (lambda: packed_columns(1, pid=packed_array(b"\0")), 413, NO, "fewer rows"),
+    "an array of large numbers": (
+        lambda: packed_columns(1, pid=packed_array(b"\xcf" + b"\xff" * 8, 4 * MIB)),
+        422,
+        "/offcputime/pid/0",
+        "18446744073709551615",
+    ),
+    "an array of arrays": (
+        lambda: packed_columns(
+            1, pid=packed_array(b"\xdc\xff\xff" + b"\0" * 0xFFFF, 8 * MIB - 1000)
+        ),
+        422,
+        "/offcputime/pid/0",
+        "type int",
+    ),
+    "an array in an array": (
+        lambda: packed_columns(1, pid=[packed_array(b"\0")]),
+        422,
+        "/offcputime/pid/0",
+        "too large",
+    ),
+    "numbers that are maps": (
+        lambda: packed_columns(1, pid=packed_array(b"\x81\xa0\xc0", 3 * 450_000)),
+        422,
+        "/offcputime/pid/0",
+        "type int",
+    ),
+    "rows that are empty": (
+        lambda: packed(offcputime=packed_array(b"\x80", 450_000)),
+        422,
+        "/offcputime/0",
+        "is missing",
+    ),
+    "a row of many names": (
+        lambda: packed(offcputime=[{f"{number:x}": None for number in range(700_000)}]),
+        422,
+        "/offcputime/0",
+        "too large",
+    ),
+    "rows of many names": (
+        lambda: packed(offcputime=[{f"{number:x}": None for number in range(100_000)}] * 9),
+        422,
+        "/offcputime/0/0",
+        "there is no column",
+    ),
+    "integers that are too many": (
+        lambda: packed_columns(1, pid=msgpack.Ext(1, bytes(7 * MIB))),
+        413,
+        NO,
+        "fewer rows",
+    ),
+    "integers that are wrong": (
+        lambda: packed_columns(1, elapsed=msgpack.Ext(8, b"\xff" * (7 * MIB))),
+        422,
+        "/offcputime/elapsed/0",
+        "-1",
+    ),
+    "the last place wrong": (
+        lambda: packed_columns(MOST, cgroup={"strings": msgpack.Ext(1, bytes(MOST - 1) + b"\1")}),
+        422,
+        f"/offcputime/cgroup/strings/{MOST - 1}",
+        "outside `strings`",
+    ),
+    "strings that are empty": (
+        lambda: packed(strings=packed_array(b"\xa0")),
+        413,
+        NO,
+        "strings",
+    ),
+    "strings that are binary": (
+        lambda: packed(strings=packed_array(b"\xc4\0", 400_000)),
+        422,
+        "/strings/0",
+        "bytes",
+    ),
+    "texts that are not UTF-8": (
+        lambda: packed_columns(1, process=packed_array(b"\xa1\xff", 900_000)),
+        400,
+        NO,
+        "not MessagePack",
+    ),
+    "numbers that are none": (
+        lambda: packed_columns(1, pid=packed_array(b"\xcb\x7f\xf8" + bytes(6), 4 * MIB)),
+        422,
+        "/offcputime/pid/0",
+        "nan",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Process:
     """A server's memory and processor time, as the kernel counts them."""
@@ -369,6 +768,32 @@ def test_a_refused_body_costs_little(server: Serving, name: str) -> None:
     assert says in str(answer)
     if pointer is not None:
         assert answer["errors"][0]["pointer"].startswith(pointer)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_refused_columns_cost_little(server: Serving, name: str) -> None:
+    """The same bounds hold for columns."""
+    make, status, pointer, says = COLUMNS[name]
+    answer = refused(server, make(), path="/api/v1/ingest")
+    assert answer["status"] == status, answer
+    assert says in str(answer)
+    if pointer is not None:
+        assert answer["errors"][0]["pointer"].startswith(pointer)
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_refused_messagepack_costs_little(server: Serving, name: str) -> None:
+    """And for MessagePack, also if it is compressed."""
+    make, status, pointer, says = PACKED[name]
+    kind = {"path": "/api/v1/ingest", "Content_Type": "application/msgpack"}
+    for answer in (
+        refused(server, make(), **kind),
+        refused(server, gzip.compress(make(), 1), Content_Encoding="gzip", **kind),
+    ):
+        assert answer["status"] == status, answer
+        assert says in str(answer)
+        if pointer is not None:
+            assert answer["errors"][0]["pointer"].startswith(pointer)
 
 
 @pytest.mark.parametrize(

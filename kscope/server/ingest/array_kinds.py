@@ -89,7 +89,7 @@ class ArrayKind:
         try:
             return self._encoded(values)
         except BadValuesError as error:
-            for place, fault in error.faults.items():
+            for place, fault in sorted(error.faults.items()):
                 faults.add(path(place), fault)
             return None
 

@@ -24,8 +24,9 @@ from kscope.server.ingest.row_faults import Faults
 
 # The name among a column's parts of an array that has the values themselves.
 VALUES = ""
-# Values that one step handles.
+# Values that one step handles, and texts that it reads, such as times.
 CHUNK = 20_000
+_TEXTS = 1000
 
 
 @dataclass
@@ -192,15 +193,35 @@ class ColumnTable:
             for row, place in beyond(given.values, len(strings)).items():
                 faults.add([*given.path, row], outside(place, "strings", len(strings)))
             return
-        places = sorted(used)
-        texts = [strings[place] for place in places]
-        kind = self.kinds.values[name]
-        stored = kind.converted(texts)
-        if stored is None:
-            yield Lane.DOUBT
-            row_of = given.values.index
-            stored = kind.judged(texts, lambda at: [*given.path, row_of(places[at])], faults)
-        self.texts[name] = dict(zip(places, stored or (), strict=False))
+        found: dict[int, Any] = {}
+        for places in chunks(sorted(used), _TEXTS):
+            texts = [strings[place] for place in places]
+            stored = self.kinds.values[name].converted(texts)
+            if stored is None:
+                yield Lane.DOUBT
+                stored = self._judged(name, given, places, texts, faults)
+            if faults.full:
+                return
+            found.update(zip(places, stored, strict=False))
+            if len(places) == _TEXTS:
+                yield Lane.GOOD
+        self.texts[name] = found
+
+    def _judged(
+        self,
+        name: str,
+        given: ValueArray,
+        places: Sequence[int],
+        texts: Sequence[str],
+        faults: Faults,
+    ) -> Sequence[Any]:
+        """Return texts as they are stored, or add a fault at the first row of each wrong one."""
+        rows = dict(zip(reversed(given.values), range(given.count - 1, -1, -1), strict=True))
+
+        def path(at: int) -> Path:
+            return [*given.path, rows[places[at]]]
+
+        return self.kinds.values[name].judged(texts, path, faults) or ()
 
     def _check_histograms(
         self, name: str, arrays: Mapping[str, ValueArray], faults: Faults
@@ -218,10 +239,12 @@ class ColumnTable:
             self.values[name] = yield from _histograms(slots.values, counts.values, ends.values)
 
 
-def chunks(values: Sequence[Any], overlap: int = 0) -> Iterator[Sequence[Any]]:
-    """Yield parts of bounded size, each with the first values of the next one, `overlap` many."""
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK + overlap]
+def chunks(
+    values: Sequence[Any], size: int = CHUNK, *, overlap: int = 0
+) -> Iterator[Sequence[Any]]:
+    """Yield parts of a size, each with the first values of the next one, `overlap` many."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size + overlap]
 
 
 def _rows(arrays: Mapping[str, ValueArray]) -> int:

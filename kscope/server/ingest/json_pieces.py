@@ -17,6 +17,7 @@ DEPTH = 16
 _NAME_BYTES = 4096
 _SPACES = 64 * 1024
 _TRIES = 4
+_BACKSLASH = ord("\\")
 
 _SPACE = re.compile(rb"[ \t\n\r]*+")
 # A small row without objects in it, which nearly every row is, in one match.
@@ -24,6 +25,10 @@ _FLAT = re.compile(rb'\{(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"|\[[^"{}\[\]]*+\])*+
 _FLAT_BYTES = 4096
 # A name without escapes.
 _NAME = re.compile(rb'"[^"\\]*+"')
+# Values that are no arrays or objects, as many as there are whole ones.
+_SCALAR = rb'[ \t\n\r]*+(?:"(?:[^"\\]++|\\.)*+"|[^"\[\]{},\s]++)[ \t\n\r]*+(?=[,\]])'
+# Not possessive: some releases of Python 3.11 then keep a part of a value.
+_RUN = re.compile(rb"%b(?:,%b)*" % (_SCALAR, _SCALAR), re.DOTALL)
 # Strings are one token. The groups are: opened, closed, next, and a string without an end.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|([\[{])|([\]}])|(,)|(")', re.DOTALL)
 _OPENED, _CLOSED, _NEXT, _ENDLESS = 1, 2, 3, 4
@@ -143,6 +148,8 @@ def guessed_end(text: bytes | bytearray, at: int, closing: bytes) -> int | None:
     if not closing:
         return _end_of_numbers(text, at, limit)
     last = text.find(closing + b"]", at, limit)
+    while _is_escaped(text, last, closing):
+        last = text.find(closing + b"]", last + 1, limit)
     if last >= 0:
         return last + 1
     if limit == len(text) and (found := _LAST[closing].search(text, at)):
@@ -151,9 +158,16 @@ def guessed_end(text: bytes | bytearray, at: int, closing: bytes) -> int | None:
         limit = text.rfind(closing, at, limit)
         if limit < 0:
             return None
+        if _is_escaped(text, limit, closing):
+            continue
         if _BETWEEN[closing].match(text, limit + 1, limit + 1 + _SPACES):
             return limit + 1
     return None
+
+
+def _is_escaped(text: bytes | bytearray, at: int, closing: bytes) -> bool:
+    """Return whether it seems that a quote is inside a text."""
+    return closing == b'"' and at > 0 and text[at - 1] == _BACKSLASH
 
 
 def _end_of_numbers(text: bytes | bytearray, at: int, limit: int) -> int | None:
@@ -167,6 +181,8 @@ def exact_end(text: bytes | bytearray, at: int) -> int:
 
     Raise TooLargeError for an element that no reader takes, NotJsonError.
     """
+    if run := _RUN.match(text, at, at + _EXACT):
+        return run.end()
     cursor = Cursor(text, at)
     end = at
     while end == at or end - at < _EXACT:
