@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from string import Template
 from typing import Any
 
+from kscope.declare.columnar import HELP
 from kscope.declare.model import Catalog, Category
 from kscope.declare.types import TYPES
 from kscope.generate.jsonschema import body_schema
@@ -16,6 +17,7 @@ from kscope.query.parse.parameters import BASE as BASE_PREFIX
 from kscope.query.parse.parameters import FROM, TO, Parameter
 from kscope.query.questions import OF_ALL, QUESTIONS
 from kscope.query.sql.operators import OPERATORS, allowed
+from kscope.server.ingest import pack_reading
 from kscope.server.ingest.markers import MAX_BODY
 from kscope.server.ingest.routes import STATUSES
 from kscope.server.openapi.document import document, example, example_of_all
@@ -42,6 +44,32 @@ $envelope
 `schema/generated/TABLE.schema.json` is each table's JSON Schema.
 
 $statuses
+
+### Rows as columns
+
+At `/api/v1/ingest` a table may be an object of columns in place of an array of rows. Many
+rows so have a fraction of the size, and take a part of the server's time:
+
+$columns
+
+A column is an array of the values that rows would have. All have one length; those with a
+default may be left out. Texts and times may instead be places in the body's `strings`, and
+histograms their slots:
+
+$parts
+
+Without the column `time` rows have the body's time. A body may have rows of one table and
+columns of another.
+
+### MessagePack
+
+With `Content-Type: application/msgpack` a body at `/api/v1/ingest` is MessagePack of the
+same structure. Numbers of a column, and its places, slots, counts and ends, may also be an
+extension of type 1, 2, 4 or 8: integers of that many bytes, little-endian. Those of 8 bytes
+are signed, others are not. Decompressed it has at most $packed KiB, and an array that is no
+extension at most $elements elements.
+
+### Markers
 
     POST /api/v1/markers
 
@@ -95,6 +123,18 @@ wrong, `errors` lists every place with a `parameter` or a JSON `pointer`. To a q
 
 $errors
 """)
+# A row of 5 ms in two waits, one of 7 ms, and one whose lengths are not known.
+_COLUMNS = """\
+    {"hostname": "web-1", "time": "2026-11-23T02:46:15Z",
+     "strings": ["mysqld", "nginx"],
+     "stacks": ["main;do_command;read", "main;epoll_wait"],
+     "offcputime": {
+       "process": {"strings": [0, 1, 0]},
+       "pid": [1234, 80, 1234],
+       "stack": [0, 1, 0],
+       "elapsed": [5123, 7002, 900],
+       "count": [2, 1, 1],
+       "lengths": {"slots": [10, 12, 12], "counts": [1, 1, 1], "ends": [2, 3, 3]}}}"""
 _PARAMETER_HEAD = ("parameter", "description", "allowed", "default")
 
 
@@ -103,6 +143,7 @@ def http_reference(shown: Category) -> str:
     api = document(Catalog((shown,)))
     tables = {
         "envelope": table(("key", "holds"), _envelope(shown)),
+        "parts": table(("member", "holds"), ((f"`{name}`", text) for name, text in HELP.items())),
         "statuses": table(("status", "means"), ((str(s), text) for s, text in STATUSES.items())),
         "questions": _questions(shown),
         "addresses": table(("address", "gives"), _other_addresses(api, shown)),
@@ -125,7 +166,10 @@ def http_reference(shown: Category) -> str:
     }
     return _PAGE.substitute(
         {name: "\n".join(lines) for name, lines in tables.items()},
+        columns=_COLUMNS,
         marker=str(MAX_BODY // 1024),
+        packed=str(pack_reading.MAX_BODY // 1024),
+        elements=f"{pack_reading.MAX_ELEMENTS:,}",
         operators_2016=_quoted(api_2016.OPERATORS),
         formats_2016=_quoted(api_2016.FORMATS, " or "),
     )
@@ -141,7 +185,7 @@ def _envelope(shown: Category) -> Iterator[tuple[str, str]]:
         if key == shown.table:
             yield (
                 "`TABLE`",
-                "rows of that category, as many tables as there are; each row has its columns",
+                "rows of that category, as many tables as there are, or an object of columns",
             )
         else:
             yield f"`{key}`", str(rule["description"])

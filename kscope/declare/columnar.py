@@ -24,7 +24,7 @@ HELP: Mapping[str, str] = {
     "strings": "for each row the place of its text in the body's `strings`, from 0",
     "slots": "the slots that are not empty, of one row after another, ascending within each",
     "counts": "the count of each slot",
-    "ends": "for each row the number of slots up to its last",
+    "ends": "for each row the place in `slots` behind its last; the next row begins there",
 }
 
 

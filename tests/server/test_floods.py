@@ -504,6 +504,31 @@ COLUMNS: dict[str, Case] = {
         "/offcputime/reason/strings/79999",
         "maxLength",
     ),
+    "a wrong text now and then": (
+        lambda: columns(
+            MOST // 2,
+            head=b'"stacks":[""],"strings":['
+            + b",".join(b'"%s"' % (b"x" * (300 if n % 1100 == 0 else 3)) for n in range(MOST // 2))
+            + b"]",
+            reason=b'{"strings":[' + b",".join(b"%d" % n for n in range(MOST // 2)) + b"]}",
+        ),
+        422,
+        "/offcputime/reason/strings/0",
+        "maxLength",
+    ),
+    "one long text for all rows": (
+        lambda: (
+            b'{"hostname":"h","strings":["a","' + b"x" * 8000 + b'"],"opensnoop":{'
+            b'"process":{"strings":[' + same(b"0", MOST) + b"]},"
+            b'"pid":[' + same(b"1", MOST) + b"],"
+            b'"path":{"strings":[' + same(b"1", MOST) + b"]},"
+            b'"access":{"strings":[' + same(b"0", MOST) + b"]},"
+            b'"elapsed":[' + same(b"1", MOST) + b"]}}"
+        ),
+        413,
+        NO,
+        "more memory",
+    ),
     "days that never were": (
         lambda: columns(1, time=b"[" + named(b'"2026-02-30T00:00:00.%06dZ"', 400_000) + b"]"),
         422,

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -45,12 +46,10 @@ def histogram_texts(slots: Sequence[int], counts: Sequence[int], ends: Sequence[
     Each ends before the slot at its place in `ends`. Slots ascend within one.
     """
     pairs = list(map(_PairTexts().__getitem__, zip(slots, counts, strict=True)))
-    found = []
-    start = 0
-    for end in ends:
-        found.append(pairs[start] if end - start == 1 else ",".join(pairs[start:end]))
-        start = end
-    return found
+    return [
+        pairs[start] if end - start == 1 else ",".join(pairs[start:end])
+        for start, end in zip(chain((0,), ends), ends, strict=False)
+    ]
 
 
 def histogram_counts(text: str) -> dict[int, int]:

@@ -26,7 +26,7 @@ _CODES = {"strings": "I", "slots": "B", "ends": "q"}
 
 
 class ArrayKind:
-    """What an array's values are: those of a column, or whole numbers of the type `wire`."""
+    """The values of an array: those of a column, or whole numbers of the type `wire`."""
 
     def __init__(self, wire: Any, column: Column | None = None, code: str = "") -> None:
         self.column = column

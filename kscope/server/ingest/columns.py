@@ -3,11 +3,13 @@
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import compress, count, islice
 from operator import ge
 from typing import Any
 
 from kscope.declare.model import Category
+from kscope.declare.types.base import Storage
 from kscope.declare.types.histogram import histogram_texts
 from kscope.server.ingest.array_kinds import ArrayKind, Path, TableKinds
 from kscope.server.ingest.arrays import (
@@ -52,6 +54,11 @@ class ValueArray:
     @property
     def next_path(self) -> Path:
         return [*self.path, self.count]
+
+    @cached_property
+    def first_rows(self) -> Mapping[int, int]:
+        """Return the first row of each value, once all have been read."""
+        return dict(zip(reversed(self.values), range(self.count - 1, -1, -1), strict=True))
 
     def expect(self, count: int) -> None:
         if self.count + count > MAX_VALUES:
@@ -206,6 +213,10 @@ class ColumnTable:
             if len(places) == _TEXTS:
                 yield Lane.GOOD
         self.texts[name] = found
+        if self.keep is not None and self.kinds.columns[name].type.storage is Storage.TEXT:
+            # Each row stores all of its text; the body has its place alone.
+            sizes = {place: len(text) for place, text in found.items()}
+            self.keep(sum(map(sizes.__getitem__, given.values)))
 
     def _judged(
         self,
@@ -216,12 +227,10 @@ class ColumnTable:
         faults: Faults,
     ) -> Sequence[Any]:
         """Return texts as they are stored, or add a fault at the first row of each wrong one."""
-        rows = dict(zip(reversed(given.values), range(given.count - 1, -1, -1), strict=True))
-
-        def path(at: int) -> Path:
-            return [*given.path, rows[places[at]]]
-
-        return self.kinds.values[name].judged(texts, path, faults) or ()
+        stored = self.kinds.values[name].judged(
+            texts, lambda at: [*given.path, given.first_rows[places[at]]], faults
+        )
+        return stored or ()
 
     def _check_histograms(
         self, name: str, arrays: Mapping[str, ValueArray], faults: Faults
@@ -272,6 +281,8 @@ def _check_slots(slots: ValueArray, ends: Sequence[int], faults: Faults) -> Step
     borders: set[int] = set()
     for part in chunks(ends):
         borders.update(part)
+        if len(part) == CHUNK:
+            yield Lane.GOOD
     for start, part in zip(count(1, CHUNK), chunks(slots.values, overlap=1)):
         not_above = compress(count(start), map(ge, part, islice(part, 1, None)))
         if not borders.issuperset(firsts := list(not_above)):

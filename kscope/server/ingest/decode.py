@@ -52,6 +52,9 @@ class Decoder(Checks):
         """
         of_2016 = form is Form.OF_2016
         way = PackReading if form is Form.MESSAGEPACK else JsonReading
+        if form is Form.MESSAGEPACK:
+            # Its members are copied to find their ends.
+            room(len(text))
         if len(text) > _KEPT_AT_ONCE:
             yield from way(self, text, rows_only=of_2016).run()
         reading = way(self, text, keep=room, rows_only=of_2016)

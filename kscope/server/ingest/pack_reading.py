@@ -50,7 +50,7 @@ _Plain = bool | int | float | str | None
 _RAWS = msgpack.Decoder(list[Raw])
 _INTEGERS = msgpack.Decoder(list[int])
 _SCALARS = msgpack.Decoder(list[bool | int | float | None])
-# All that a right array has. Other values are looked at one by one.
+# All that a right array has. Other values are checked one by one.
 _PLAIN = msgpack.Decoder(list[_Plain | list[_Plain] | dict[str, _Plain | list[_Plain]]])
 _ANY = msgpack.Decoder(ext_hook=msgpack.Ext)
 
@@ -145,7 +145,7 @@ class PackReading(BodyReading):
                 yield Lane.GOOD
 
     def _add_others(self, elements: Elements, packed: Sequence[Raw]) -> Steps[None]:
-        """Add elements by way of JSON."""
+        """Write elements as JSON, and add them."""
         for piece in _pieces(packed):
             path = elements.next_path
             if max(map(len, piece)) > ELEMENT_BYTES:

@@ -39,6 +39,8 @@ _PACKED_TYPES = frozenset(
 PATH = "/api/v1/ingest"
 # A smaller body without faults is decoded faster than handed to another thread.
 _INLINE = 16 * 1024
+# In MessagePack a byte may be a whole value.
+_INLINE_PACKED = 4 * 1024
 _MAX_KEY = 255
 # The meaning of each status.
 STATUSES = {
@@ -126,11 +128,12 @@ class Ingest:
         """Return the batch; `share` then counts the memory of its rows, and no longer the text."""
         now = time.time_ns() // 1000
         held = share.held
+        inline = _INLINE_PACKED if form is Form.MESSAGEPACK else _INLINE
         for attempt in range(2):
             decoder = self.live.decoder
             steps = decoder.steps(text, now, key, share.take, form)
             try:
-                batch = await self.lanes.run(steps, small=len(text) <= _INLINE)
+                batch = await self.lanes.run(steps, small=len(text) <= inline)
             except UnknownName as unknown:
                 if attempt or not await self.live.has_newer(decoder):
                     raise self._with_problems(unknown) from None
