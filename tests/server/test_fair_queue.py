@@ -106,6 +106,8 @@ def test_large_bodies_leave_room_for_small_ones() -> None:
 elements = st.one_of(
     st.text(alphabet='x"\\[]{},: \u20ac', max_size=30),
     st.dictionaries(st.sampled_from("ab"), st.text(alphabet='"\\[]{},', max_size=9), max_size=2),
+    st.integers(-3, 300),
+    st.lists(st.integers(0, 300), max_size=3),
 )
 
 
@@ -120,7 +122,7 @@ def test_a_guess_is_right_or_leaves_what_is_no_json(
     text = json.dumps(values, separators=separators).encode()
     at = exact_end(text, 1)
     assert json.loads(text[:at] + b"]") == values
-    for closing in (b"}", b'"'):
+    for closing in (b"}", b'"', b"]", b""):
         end = guessed_end(text, 1, closing)
         if end is not None:
             try:
@@ -137,6 +139,9 @@ def test_a_guess_is_right_or_leaves_what_is_no_json(
         (b'{"a":1},' * 300_000, b"}"),
         (b'"a",' * 600_000, b'"'),
         (b'{"a":"},{"},' * 200_000, b"}"),
+        (b"[1,2]," * 200_000, b""),
+        (b"12345," * 200_000, b""),
+        (b'"a\\\\"]",' * 200_000, b""),
     ],
 )
 def test_no_piece_is_large(text: bytes, closing: bytes) -> None:

@@ -181,13 +181,14 @@ def exact_end(text: bytes | bytearray, at: int) -> int:
 
     Raise TooLargeError for an element that no reader takes, NotJsonError.
     """
-    if run := _RUN.match(text, at, at + _EXACT):
-        return run.end()
     cursor = Cursor(text, at)
     end = at
     while end == at or end - at < _EXACT:
         try:
-            cursor.value(ELEMENT_BYTES, ELEMENT_VALUES)
+            if run := _RUN.match(text, cursor.at, at + _EXACT):
+                cursor.at = run.end()
+            else:
+                cursor.value(ELEMENT_BYTES, ELEMENT_VALUES)
         except (TooLargeError, NotJsonError):
             # The elements before it are decoded first.
             if end == at:
