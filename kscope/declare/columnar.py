@@ -5,14 +5,15 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from kscope.declare.types.base import INT64_MAX, ColumnType, Storage
+from kscope.declare.types.base import INT64_MAX, ColumnType, Role, Storage
 from kscope.declare.types.histogram import HISTOGRAM_SLOTS
 from kscope.declare.types.numbers import COUNT
+from kscope.declare.types.stack import MAX_CHARACTERS
 
 # A request's `strings`, which columns refer to by place.
 MAX_STRINGS = 250_000
 # The characters of one: as many as the longest type of a column has.
-MAX_STRING = 8192
+MAX_STRING = MAX_CHARACTERS
 
 PLACES = {"strings": Annotated[int, Meta(ge=0, le=MAX_STRINGS - 1)]}
 SLOTS = {
@@ -32,4 +33,5 @@ def parts(kind: ColumnType) -> Mapping[str, Any]:
     """Return the arrays of the object that may replace an array of values: name -> wire type."""
     if kind.storage is Storage.HISTOGRAM:
         return SLOTS
-    return PLACES if kind.json.get("type") == "string" else {}
+    is_text = kind.json.get("type") == "string" or kind.role is Role.STACK
+    return PLACES if is_text else {}

@@ -109,7 +109,7 @@ def as_columns(rows: list[dict[str, Any]], replaced: set[str]) -> dict[str, Any]
             continue
         if name == "h":
             columns[name] = histograms(column) or column
-        elif name not in "kbfic" and all(isinstance(value, str) for value in column):
+        elif name not in "bfic" and all(isinstance(value, str) for value in column):
             columns[name] = {"strings": list(range(len(strings), len(strings) + len(column)))}
             strings += column
     return {"strings": strings, "every": columns}
@@ -183,8 +183,8 @@ def columns_of(batch: Batch) -> dict[str, Any]:
     return dict(zip(table.names, table.columns, strict=True))
 
 
-def test_texts_that_no_row_has_are_dropped_and_equal_ones_are_one() -> None:
-    """String and stack columns have each of their values once, of rows and columns alike."""
+def test_texts_that_no_row_has_are_dropped() -> None:
+    """String and stack columns know the values that rows have, of rows and columns alike."""
     body = deepcopy(BODY)
     body["strings"] = ["nginx", "never used", "nginx", MOMENT]
     body["stacks"] = ["main;write", "main;write", "never;used"]
@@ -193,11 +193,11 @@ def test_texts_that_no_row_has_are_dropped_and_equal_ones_are_one() -> None:
     for sent in (body, rows):
         batch = decoded(OFFCPUTIME, json.dumps(sent).encode(), 7)
         columns = columns_of(batch)
-        assert columns["process"].values == ["nginx"]
-        assert list(columns["stack"].values) == list(batch.stacks)
+        assert set(columns["process"].distinct) == {"nginx"}
+        assert set(columns["stack"].distinct) == {*batch.stacks}
         assert list(batch.stacks.values()) == ["main;write"]
         coded = {name for name, column in columns.items() if isinstance(column, Coded)}
-        assert coded == {"hostname", "process", "reason", "cgroup", "stack"}
+        assert coded >= {"hostname", "process", "reason", "cgroup", "stack"}
     empty = decoded(OFFCPUTIME, b'{"hostname": "h", "offcputime": []}', 7)
     assert [list(column) for column in columns_of(empty).values()] == [[]] * 11
 
@@ -292,7 +292,7 @@ def lengths(**parts: Any) -> dict[str, Any]:
         (changed(time=["2026-02-30T00:00:00Z"] * 3), "/time/0", "is not a time"),
         (changed(time=[None] * 3), "/time/0", "type timestamp"),
         (changed(stack=[0, 1, 3]), "/stack/2", "3 is outside `stacks`, which has 3 entries"),
-        (changed(stack={"strings": [0, 1, 3]}), "/stack", "send an array of values"),
+        (changed(stack={"strings": [0, 1, 9]}), "/stack/strings/2", "9 is outside `strings`"),
         (lengths(ends=[2, 1, 3]), "/lengths/ends/1", "1 is less than the end before it, 2"),
         (lengths(ends=[2, 2, 2]), "/lengths/ends/2", "ends at 2, but `slots` has 3"),
         (lengths(ends=[2, 2, 4]), "/lengths/ends/2", "ends at 4, but `slots` has 3"),
@@ -324,7 +324,7 @@ def test_columns_that_do_not_fit(form: Form, body: dict[str, Any], place: str, s
         ("nginx", "/strings", "is not of type"),
         (["a", 5], "/strings/1", "is not of type"),
         (["a\0"], "/strings/0", "NUL"),
-        (["x" * 8193], "/strings/0", "maxLength"),
+        (["x" * 65537], "/strings/0", "maxLength"),
         ({"a": 1}, "/strings", "is not of type"),
     ],
 )

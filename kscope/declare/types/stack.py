@@ -4,7 +4,8 @@ from kscope.declare.types.base import ColumnType, Defaults, Role, Storage, text_
 from kscope.declare.types.kernel import KernelField, Kind, text_of
 from kscope.declare.types.numbers import COUNT
 
-FOLDED = text_type(65536)
+MAX_CHARACTERS = 65536
+FOLDED = text_type(MAX_CHARACTERS)
 STACK = ColumnType(
     name="stack",
     help="a folded stack, root first, ';' between frames; or an index into the body's `stacks`",

@@ -1,6 +1,6 @@
 """The long arrays of a body: its texts, and the rows of a table."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from types import GenericAlias
@@ -131,7 +131,6 @@ class RowArray:
     closing: bytes = b"}"
     count: int = 0
     values: dict[str, list[Any]] = field(default_factory=dict)
-    texts: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
     _farthest: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

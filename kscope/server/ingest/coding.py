@@ -1,41 +1,53 @@
-"""Columns whose values repeat: each value is handled once."""
+"""Columns whose values repeat, so that each value is handled once."""
 
-from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from kscope.server.ingest.columns import CHUNK, chunks
 from kscope.server.ingest.fair_queue import Lane, Steps
 from kscope.store.write.batch import Coded
 
+# Values that one step handles.
+CHUNK = 20_000
 
-def coded(values: Sequence[Any], stored: Callable[[Any], Any]) -> Steps[Coded]:
-    """Return the column of what `stored` returns for each value; it is called once for each."""
+
+def chunks(
+    values: Sequence[Any], size: int = CHUNK, *, overlap: int = 0
+) -> Iterator[Sequence[Any]]:
+    """Yield parts of a size, each with the first values of the next one, `overlap` many."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size + overlap]
+
+
+def coded(values: Sequence[Any]) -> Steps[Coded]:
+    """Return the same column in this form."""
     numbers: dict[Any, int] = {}
-    places_of: dict[Any, int] = {}
     places: list[int] = []
     for part in chunks(values):
         for value in dict.fromkeys(part):
-            if value not in numbers:
-                numbers[value] = places_of.setdefault(stored(value), len(places_of))
-        places.extend(_each(part, numbers))
+            numbers.setdefault(value, len(numbers))
+        places.extend(map(numbers.__getitem__, part))
         if len(part) == CHUNK:
             yield Lane.GOOD
-    return Coded(places, [*places_of])
+    return Coded(places, [*numbers], range(len(numbers)))
 
 
-def replaced(places: Sequence[int], values: Mapping[int, Any]) -> Steps[Sequence[Any]]:
-    """Return the value of each place."""
-    found: list[Any] = []
-    for part in chunks(places):
-        found.extend(_each(part, values))
+def distinct(values: Sequence[Any]) -> Steps[set[Any]]:
+    """Return each value once."""
+    found: set[Any] = set()
+    for part in chunks(values):
+        found.update(part)
         if len(part) == CHUNK:
             yield Lane.GOOD
     return found
 
 
-def _each(keys: Sequence[Any], values: Mapping[Any, Any]) -> Sequence[Any]:
-    if len(keys) < 2:
-        return [values[key] for key in keys]
-    found: tuple[Any, ...] = itemgetter(*keys)(values)
-    return found
+def looked_up(places: Sequence[int], used: Collection[int], texts: Sequence[str]) -> Coded:
+    """Return the column of the texts at these places; `used` has each of them once.
+
+    It takes memory for each row, not for each of a body's texts, which may be many more.
+    """
+    if len(texts) <= len(places):
+        return Coded(places, texts, used)
+    numbers = {place: number for number, place in enumerate(used)}
+    near = list(map(numbers.__getitem__, places))
+    return Coded(near, [texts[place] for place in used], range(len(numbers)))

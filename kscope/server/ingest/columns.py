@@ -1,7 +1,7 @@
 """The columns of a table, as a body has them: read as arrays, then checked together."""
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress, count, islice
@@ -21,13 +21,14 @@ from kscope.server.ingest.arrays import (
     outside,
     too_many_values,
 )
+from kscope.server.ingest.coding import CHUNK, chunks, distinct, looked_up
 from kscope.server.ingest.fair_queue import Lane, Steps
 from kscope.server.ingest.row_faults import Faults
+from kscope.store.write.batch import Coded
 
 # The name among a column's parts of an array that has the values themselves.
 VALUES = ""
-# Values that one step handles, and texts that it reads, such as times.
-CHUNK = 20_000
+# Texts that one step reads, such as times.
 _TEXTS = 1000
 
 
@@ -95,18 +96,16 @@ class ValueArray:
 
 @dataclass
 class ColumnTable:
-    """The columns of one category. After `check` without faults, `values` and `texts` are whole.
+    """The columns of one category. After `check` without faults, `values` has all of them.
 
-    `values` are by column and as they are stored, except that stacks are texts or places in the
-    body's `stacks`, that a time of None is the body's, and that values of a column in `texts` are
-    keys of its mapping.
+    They are as they are stored, except that stacks are texts or places in the body's `stacks`, and
+    that a time of None is the body's.
     """
 
     kinds: TableKinds
     keep: Callable[[int], None] | None
     arrays: dict[str, dict[str, ValueArray]] = field(default_factory=dict)
     values: dict[str, Sequence[Any]] = field(default_factory=dict)
-    texts: dict[str, Mapping[int, Any]] = field(default_factory=dict)
     _given: int = 0
     _longest: int = 0
 
@@ -153,7 +152,6 @@ class ColumnTable:
                 self.values[name] = arrays[VALUES].values
                 yield from self._check_stacks(arrays[VALUES], stacks.count, faults)
             elif "strings" in arrays:
-                self.values[name] = arrays["strings"].values
                 if strings.sound:
                     yield from self._look_up(name, arrays["strings"], strings.texts, faults)
             elif "slots" in arrays:
@@ -165,7 +163,7 @@ class ColumnTable:
         """Add the columns that are left out."""
         keep((self._width - len(self.arrays)) * self.count * VALUE_BYTES)
         for name in self.kinds.columns.keys() - self.arrays.keys():
-            self.values[name] = [self.kinds.default(name)] * self.count
+            self.values[name] = Coded.constant(self.kinds.default(name), self.count)
 
     def _check_lengths(self, faults: Faults) -> None:
         table = self.category.table
@@ -190,18 +188,14 @@ class ColumnTable:
         self, name: str, given: ValueArray, strings: Sequence[str], faults: Faults
     ) -> Steps[None]:
         """Check those of the body's strings that the column uses, each once."""
-        used: set[int] = set()
-        for part in chunks(given.values):
-            used.update(part)
-            if len(part) == CHUNK:
-                yield Lane.GOOD
-        if max(used, default=-1) >= len(strings):
+        used = sorted((yield from distinct(given.values)))
+        if used and used[-1] >= len(strings):
             yield Lane.DOUBT
             for row, place in beyond(given.values, len(strings)).items():
                 faults.add([*given.path, row], outside(place, "strings", len(strings)))
             return
-        found: dict[int, Any] = {}
-        for places in chunks(sorted(used), _TEXTS):
+        found: list[Any] = []
+        for places in chunks(used, _TEXTS):
             texts = [strings[place] for place in places]
             stored = self.kinds.values[name].converted(texts)
             if stored is None:
@@ -209,14 +203,15 @@ class ColumnTable:
                 stored = self._judged(name, given, places, texts, faults)
             if faults.full:
                 return
-            found.update(zip(places, stored, strict=False))
+            found += stored
             if len(places) == _TEXTS:
                 yield Lane.GOOD
-        self.texts[name] = found
-        if self.keep is not None and self.kinds.columns[name].type.storage is Storage.TEXT:
-            # Each row stores all of its text; the body has its place alone.
-            sizes = {place: len(text) for place, text in found.items()}
-            self.keep(sum(map(sizes.__getitem__, given.values)))
+        if self.keep is not None and len(found) == len(used):
+            column = looked_up(given.values, used, strings).holding(found)
+            self.values[name] = column
+            if self.kinds.columns[name].type.storage is Storage.TEXT:
+                # Each row stores all of its text; the body has its place alone.
+                self.keep(sum(map(len, column)))
 
     def _judged(
         self,
@@ -246,14 +241,6 @@ class ColumnTable:
             yield from _check_slots(slots, ends.values, faults)
         if len(faults.found) == before and self.keep is not None:
             self.values[name] = yield from _histograms(slots.values, counts.values, ends.values)
-
-
-def chunks(
-    values: Sequence[Any], size: int = CHUNK, *, overlap: int = 0
-) -> Iterator[Sequence[Any]]:
-    """Yield parts of a size, each with the first values of the next one, `overlap` many."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size + overlap]
 
 
 def _rows(arrays: Mapping[str, ValueArray]) -> int:

@@ -14,14 +14,14 @@ from kscope.declare.model import TIME, Column
 from kscope.declare.types.base import Role, Storage
 from kscope.declare.types.time import microseconds
 from kscope.server.ingest.arrays import RowArray
-from kscope.server.ingest.coding import coded, replaced
+from kscope.server.ingest.coding import coded
 from kscope.server.ingest.columns import ColumnTable
 from kscope.server.ingest.fair_queue import Steps
 from kscope.server.ingest.json_reading import JsonReading
 from kscope.server.ingest.pack_reading import PackReading
 from kscope.server.ingest.reading import BodyReading, Checks
-from kscope.store.schema.interning import text_hash, turned_round
-from kscope.store.write.batch import Batch, Coded, TableRows
+from kscope.server.ingest.stack_ids import BodyStacks
+from kscope.store.write.batch import Batch, Coded, TableRows, distinct
 
 # A larger body is read twice: first without keeping its rows, because one of them may be wrong.
 _KEPT_AT_ONCE = 4 * 1024 * 1024
@@ -70,14 +70,13 @@ def _batch(reading: BodyReading, now: int, key: str, *, leaf_first: bool) -> Ste
         now = microseconds(reading.envelope["time"])
     arrived = 0
     tables = []
-    stacks = _Stacks(reading.stacks.texts, leaf_first=leaf_first)
+    stacks = BodyStacks(reading.stacks.texts, leaf_first)
     for table in reading.in_order():
         times = yield from _column(table, TIME, stacks)
-        if None in times:
+        if None in distinct(times):
             times = [now if time is None else time for time in times]
             arrived = 0 if is_timed else now
-        host = Coded([0] * len(times), [hostname] if times else [])
-        columns: list[Sequence[Any]] = [times, host]
+        columns: list[Sequence[Any]] = [times, Coded.constant(hostname, len(times))]
         for column in table.category.columns:
             values = yield from _column(table, column, stacks)
             columns.append(values)
@@ -85,36 +84,16 @@ def _batch(reading: BodyReading, now: int, key: str, *, leaf_first: bool) -> Ste
     return Batch(_batch_key(hostname, key), tables, stacks.used, arrived=arrived)
 
 
-class _Stacks:
-    """The stacks that rows use, by their ids."""
-
-    def __init__(self, listed: Sequence[str], *, leaf_first: bool) -> None:
-        self._listed = listed
-        self._leaf_first = leaf_first
-        self.used: dict[int, str] = {}
-
-    def id_of(self, value: str | int) -> int:
-        """Return the id of a folded text, or of a place among those listed."""
-        text = value if isinstance(value, str) else self._listed[value]
-        text = turned_round(text) if self._leaf_first else text
-        found = text_hash(text)
-        self.used[found] = text
-        return found
-
-
-def _column(table: RowArray | ColumnTable, column: Column, stacks: _Stacks) -> Steps[Sequence[Any]]:
+def _column(
+    table: RowArray | ColumnTable, column: Column, stacks: BodyStacks
+) -> Steps[Sequence[Any]]:
     """Return a column as it is stored; its values in the table are freed."""
     values = table.values.pop(column.name)
-    texts = table.texts.get(column.name)
     if column.type.role is Role.STACK:
-        return (yield from coded(values, stacks.id_of))
-    if column.type.storage is Storage.STRING_ID:
-        return (yield from coded(values, texts.__getitem__ if texts is not None else _same))
-    return values if texts is None else (yield from replaced(values, texts))
-
-
-def _same(value: Any) -> Any:
-    return value
+        return (yield from stacks.column(values))
+    if column.type.storage is Storage.STRING_ID and not isinstance(values, Coded):
+        return (yield from coded(values))
+    return values
 
 
 def _batch_key(hostname: str, key: str) -> bytes:

@@ -19,6 +19,7 @@ from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.server.ingest.markers import marker_rows
 from kscope.server.ingest.row_faults import UnknownName
+from kscope.store.backends.in_thread import in_thread
 from kscope.store.store import Writer
 from kscope.store.write.batch import Batch
 
@@ -42,6 +43,8 @@ _INLINE = 16 * 1024
 # In MessagePack a byte may be a whole value.
 _INLINE_PACKED = 4 * 1024
 _MAX_KEY = 255
+# While so many rows wait to be written, memory is scarcer than time.
+_COMPACT_FROM = 100_000
 # The meaning of each status.
 STATUSES = {
     200: "stored, with the number of rows of each table, and whether it was stored before",
@@ -140,6 +143,8 @@ class Ingest:
                 share.give(share.held - held)
             else:
                 share.give(len(text))
+                if self.writer.waiting_rows > _COMPACT_FROM:
+                    return await in_thread(len(batch), batch.compact)
                 return batch
         raise AssertionError
 

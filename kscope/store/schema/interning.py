@@ -1,5 +1,6 @@
 """Text that repeats is stored once: its hash, and a cache of the stored texts."""
 
+import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,12 @@ Value = TypeVar("Value")
 
 def text_hash(text: str) -> int:
     """64 bits of BLAKE2b as the signed integer that every database can hold."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+    return text_hashes([text])[0]
+
+
+def text_hashes(texts: Sequence[str]) -> Sequence[int]:
+    digests = [blake2b(text.encode(), digest_size=8).digest() for text in texts]
+    return struct.unpack(f">{len(digests)}q", b"".join(digests))
 
 
 def turned_round(stack: str) -> str:

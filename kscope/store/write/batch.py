@@ -1,7 +1,8 @@
 """The rows of one request, and the answer once they are stored."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any, overload
 
@@ -18,28 +19,48 @@ FORM = "kscope form"
 class Coded(Sequence[Any]):
     """A column of values that repeat: `places` has the place of each row's value in `values`.
 
-    Each of `values` is there once, in the order of the first rows that have them, so that work on
+    `used` has the places that rows have, each once; the other `values` belong to no row. So work on
     texts is done once for each text instead of once for each row.
     """
 
     places: Sequence[int]
     values: Sequence[Any]
+    used: Collection[int]
 
     @classmethod
     def of(cls, column: Sequence[Any]) -> "Coded":
         """Return the same column in this form."""
         numbers = {value: number for number, value in enumerate(dict.fromkeys(column))}
-        return cls(list(map(numbers.__getitem__, column)), [*numbers])
+        return cls(list(map(numbers.__getitem__, column)), [*numbers], range(len(numbers)))
 
-    def replaced(self, values: Sequence[Any]) -> Sequence[Any]:
-        """Return a column that has these values in place of `values`."""
-        return picked(self.places, values)
+    @classmethod
+    def constant(cls, value: Any, count: int) -> "Coded":
+        """Return a column that has the value in each row."""
+        return cls(bytes(count), [value], range(min(count, 1)))
+
+    @property
+    def distinct(self) -> list[Any]:
+        """Return the values that rows have; one that `values` has twice may be there twice."""
+        return [self.values[place] for place in self.used]
+
+    def holding(self, distinct: Iterable[Any]) -> "Coded":
+        """Return the column that has these values in place of the distinct ones."""
+        values: list[Any] = [None] * len(self.values)
+        for place, value in zip(self.used, distinct, strict=True):
+            values[place] = value
+        return Coded(self.places, values, self.used)
+
+    def in_full(self) -> Sequence[Any]:
+        """Return the value of each row."""
+        if len(self.values) == 1:
+            return [*self.values] * len(self.places)
+        return picked(self.places, self.values)
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.replaced(self.values))
+        return iter(self.in_full())
 
     @overload
     def __getitem__(self, row: int) -> Any: ...
@@ -53,7 +74,7 @@ class Coded(Sequence[Any]):
 
 def distinct(column: Sequence[Any]) -> Sequence[Any]:
     """Return each value of a column, some perhaps more than once."""
-    return column.values if isinstance(column, Coded) else column
+    return column.distinct if isinstance(column, Coded) else column
 
 
 def picked(places: Sequence[int], values: Sequence[Any]) -> Sequence[Any]:
@@ -119,6 +140,24 @@ class Batch:
 
     def __len__(self) -> int:
         return sum(map(len, self.tables))
+
+    def compact(self) -> "Batch":
+        """Return the same batch in less memory: a fourth, if it has many rows."""
+        tables = [
+            replace(rows, columns=[_compact(column) for column in rows.columns])
+            for rows in self.tables
+        ]
+        return replace(self, tables=tables)
+
+
+def _compact(column: Sequence[Any]) -> Sequence[Any]:
+    if isinstance(column, Coded):
+        code = next(c for c in "BHIQ" if len(column.values) <= 1 << 8 * array(c).itemsize)
+        return replace(column, places=array(code, column.places))
+    try:
+        return array("q", column)
+    except TypeError:
+        return column  # of texts, or of numbers that are not whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,8 +284,8 @@ def merged(pieces: Sequence[TableRows], ids: Mapping[str, int]) -> Columns:
 def _stored(column: Sequence[Any], ids: Mapping[str, int] | None) -> Sequence[Any]:
     """Return the column with the number of each text, if it has texts."""
     if isinstance(column, Coded):
-        values = column.values
-        return column.replaced(values if ids is None else [ids[value] for value in values])
+        numbered = column if ids is None else column.holding(map(ids.__getitem__, column.distinct))
+        return numbered.in_full()
     return column if ids is None else list(map(ids.__getitem__, column))
 
 
