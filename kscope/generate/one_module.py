@@ -4,6 +4,7 @@ Each definition is copied as it is, below the name of its module. All share one 
 """
 
 import ast
+import builtins
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -49,8 +50,9 @@ class _Module:
 def joined(sources: Mapping[str, str], root: str, names: Iterable[str]) -> str:
     """Return the text of a module that defines these names of the module `root`.
 
-    `sources` are texts of modules by name. Raises JoinError if one name has two meanings in them,
-    or if an import renames something, takes a whole module of the package, or is in a function.
+    `sources` are texts of modules by name. Raises JoinError if one name has two meanings in them
+    (Python's own counts), or if an import renames something, takes a whole module of the package,
+    or is in a function.
     """
     modules: dict[str, _Module] = {}
     _collect(root, sources, modules)
@@ -93,6 +95,15 @@ class _Reached:
                     raise JoinError(f"{name} is defined in {other.module} and in {each.module}")
                 if name in self.imports:
                     raise JoinError(f"{name} is defined in {each.module} and imported elsewhere")
+        self._refuse_hidden_builtins({*first, *self.imports})
+
+    def _refuse_hidden_builtins(self, names: Iterable[str]) -> None:
+        """Raise JoinError if a module means Python's own name, which another one replaces."""
+        hidden = {name for name in names if hasattr(builtins, name)}
+        for each in self.definitions:
+            for name in sorted(each.uses & hidden):
+                if not self.modules[each.module].has(name):
+                    raise JoinError(f"{each.module} means Python's own {name}, which is replaced")
 
 
 def _parts(reached: _Reached) -> Iterator[str]:
@@ -156,7 +167,7 @@ def _imported(module: str, node: ast.Import | ast.ImportFrom) -> Iterator[tuple[
 
 def _bound(node: ast.stmt) -> frozenset[str]:
     """Return the names that a statement at the top of a module defines."""
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return frozenset({node.name})
     imported = (each for each in ast.walk(node) if isinstance(each, (ast.Import, ast.ImportFrom)))
     return _names(node, ast.Store) | {name.name for each in imported for name in each.names}

@@ -73,6 +73,10 @@ def work(each: Iterable[int]) -> str:
     ("old", "new", "told"),
     [
         ("log = 1", "log = 2", "log is defined in kscope.b and in kscope.a"),
+        ("log = 1", "def log() -> None: ...", "log is defined in kscope.b and in kscope.a"),
+        ("log = 1", "class log: ...", "log is defined in kscope.b and in kscope.a"),
+        ("log = 1", "async def log() -> None: ...", "log is defined in kscope.b and in kscope.a"),
+        ("MOST = 3", "int = MOST = 3", "kscope.b means Python's own int, which is replaced"),
         ("import json", "import json as json", "kscope.a:2: json is renamed"),
         ("log = 1", "from math import e as log", "kscope.a:8: e is renamed"),
         ("log = 1", "from math import log", "log is defined in kscope.b and imported elsewhere"),
