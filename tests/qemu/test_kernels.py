@@ -77,6 +77,12 @@ class Booted:
         (line,) = self.outcome.lines(probe)
         return json.loads(line)
 
+    def tool(self, name: str) -> Any:
+        """The record of a tool of bcc, which attached, and which an interrupt ended."""
+        told = self.told(f"tool-{name}")
+        assert (told["attached"], told["hung"]) == (True, ""), told
+        return told
+
 
 @pytest.fixture(scope="module")
 def guests(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Booted]:
@@ -218,7 +224,7 @@ def test_rows_are_true_on_older_kernels(series: str, guests: Mapping[str, Booted
 
 def test_biolatency_logs_the_histogram_that_it_prints(guests: Mapping[str, Booted]) -> None:
     """Each disk's, whose requests are at least the writes and reads of the action."""
-    told = guests[TOOLS_ON].told("tool-biolatency")
+    told = guests[TOOLS_ON].tool("biolatency")
     logged = {row["device"]: row["latency"] for row in guests[TOOLS_ON].logged["biolatency"]}
     assert logged == bcc_tools.histograms(told["lines"]), told
     (disk,) = (name for name in logged if told["truth"]["device"].startswith(name))
@@ -227,7 +233,7 @@ def test_biolatency_logs_the_histogram_that_it_prints(guests: Mapping[str, Boote
 
 def test_execsnoop_logs_the_programs_that_it_prints(guests: Mapping[str, Booted]) -> None:
     """Each of them, in order, also the one that is not there."""
-    told = guests[TOOLS_ON].told("tool-execsnoop")
+    told = guests[TOOLS_ON].tool("execsnoop")
     header = re.compile(r"PCOMM +PID")
     lines = [line.split(maxsplit=4) for line in told["lines"] if not header.match(line)]
     logged = guests[TOOLS_ON].logged["execsnoop"]
@@ -244,7 +250,7 @@ def test_offcputime_logs_the_stacks_that_it_prints(guests: Mapping[str, Booted])
 
     The user's half of Python, which keeps no frame pointers, ends in addresses of anything.
     """
-    told = guests[TOOLS_ON].told("tool-offcputime")
+    told = guests[TOOLS_ON].tool("offcputime")
     printed = Counter[str]()
     for line in told["lines"]:
         stack, _, us = line.rpartition(" ")
