@@ -42,7 +42,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from hashlib import blake2b
 from http import HTTPStatus
-from itertools import count, islice, takewhile
+from itertools import accumulate, chain, compress, count, islice, pairwise, repeat, takewhile
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -525,6 +526,114 @@ def timestamp(seconds: float) -> str:
 __version__ = "0.1.0"
 
 
+# kscope.client.columns
+# A body whose rows are columns: smaller than rows, and read faster by a server.
+
+# Fewer rows stay rows: a person can read them, and columns would gain nothing.
+_FEWEST_ROWS = 64
+# A longer histogram is refused as it is, though its last slots may be empty.
+_MOST_SLOTS = 64
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+def in_columns(body: Mapping[str, Any], table: str) -> Mapping[str, Any]:
+    """Return the body with its table's rows as columns; the same one if they are few, or unlike."""
+    rows = body[table]
+    if len(rows) < _FEWEST_ROWS or "strings" in body:
+        return body
+    strings: dict[str, int] = {}
+    columns = {}
+    for name, values in _turned(rows).items():
+        column = _column(values, strings)
+        if column is None:
+            return body
+        columns[name] = column
+    if not columns:
+        return body
+    envelope = {name: value for name, value in body.items() if name != table}
+    return envelope | ({"strings": list(strings)} if strings else {}) | {table: columns}
+
+
+def in_rows(body: Mapping[str, Any], table: str) -> Mapping[str, Any]:
+    """Return the body with the columns that `in_columns` made as rows; the same one if it has none.
+
+    A damaged body raises any exception.
+    """
+    columns = body.get(table)
+    if not isinstance(columns, dict):
+        return body
+    envelope = {name: value for name, value in body.items() if name not in ("strings", table)}
+    strings = body.get("strings", ())
+    values = [_values(column, strings) for column in columns.values()]
+    names = list(columns)
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+    return envelope | {table: rows}
+
+
+def _turned(rows: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
+    """Return the values of each column; nothing if not all rows have the same columns."""
+    names = list(rows[0])
+    if not names or set(map(len, rows)) != {len(names)}:
+        return {}
+    try:
+        return {name: list(map(itemgetter(name), rows)) for name in names}
+    except KeyError:
+        return {}
+
+
+def _column(values: Sequence[Any], strings: dict[str, int]) -> Any:
+    """Return the shortest form of a column, or None for values that only a row can hold."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return _texts(values, strings)
+    if kinds == {list}:
+        return _histograms(values)
+    return values if kinds <= _PLAIN else None
+
+
+def _texts(texts: Sequence[str], strings: dict[str, int]) -> Any:
+    """Return places in `strings`, which new texts are added to; the texts if most occur once.
+
+    Folded stacks stay texts too: a server has other places for them.
+    """
+    different = dict.fromkeys(texts)
+    if 2 * len(different) > len(texts) or any(";" in text for text in different):
+        return texts
+    for text in different:
+        strings.setdefault(text, len(strings))
+    return {"strings": list(map(strings.__getitem__, texts))}
+
+
+def _histograms(rows: Sequence[list[Any]]) -> Any:
+    """Return the slots that are not empty, or None if a row has no counts by slot."""
+    counts = list(chain.from_iterable(rows))
+    if max(map(len, rows)) > _MOST_SLOTS or set(map(type, counts)) - {int}:
+        return None
+    slots = chain.from_iterable(map(range, map(len, rows)))
+    return {
+        "slots": list(compress(slots, counts)),
+        "counts": list(filter(None, counts)),
+        "ends": list(accumulate([len(row) - row.count(0) for row in rows])),
+    }
+
+
+def _values(column: Any, strings: Sequence[str]) -> Sequence[Any]:
+    """Return what the rows hold of a column."""
+    if not isinstance(column, dict):
+        return list(column)
+    if "strings" in column:
+        return [strings[place] for place in column["strings"]]
+    pairs = list(zip(column["slots"], column["counts"], strict=True))
+    return [_counts(pairs[start:end]) for start, end in pairwise([0, *column["ends"]])]
+
+
+def _counts(pairs: Sequence[tuple[int, int]]) -> list[int]:
+    counts = list(repeat(0, max((slot for slot, _ in pairs), default=-1) + 1))
+    for slot, count in pairs:
+        counts[slot] = count
+    return counts
+
+
 # kscope.client.payload
 # One request as it is sent (body, key, headers), and its parts if rows are refused.
 
@@ -564,7 +673,27 @@ class Payload:
 
     @classmethod
     def of(cls, table: str, body: Mapping[str, Any], key: str = "") -> "Payload":
-        return cls(table, key or uuid.uuid4().hex, len(body[table]), *encode(dict(body)))
+        """Return the payload of a body with rows, which it has as columns if they are many."""
+        sent = encode(dict(in_columns(body, table)))
+        return cls(table, key or uuid.uuid4().hex, len(body[table]), *sent)
+
+    def content(self) -> Mapping[str, Any]:
+        """Return the body, with its rows as rows. Raises UnreadableBodyError."""
+        return _with_rows(decode(self.body, self.encoding), self.table)
+
+    def as_rows(self) -> "Payload | None":
+        """Return the payload with rows in place of columns, under the same key; None if it has
+        rows, or cannot be read here.
+        """
+        try:
+            body = decode(self.body, self.encoding)
+            content = _with_rows(body, self.table)
+        except UnreadableBodyError:
+            return None
+        if content is body:
+            return None
+        sent, encoding = encode(dict(content))
+        return replace(self, body=sent, encoding=encoding)
 
     def rest(self, bad: Collection[int]) -> "Payload":
         """Return a payload without the rows at these places.
@@ -578,7 +707,7 @@ class Payload:
         return self._part(bad, "only", keep=True)
 
     def _part(self, places: Collection[int], name: str, *, keep: bool) -> "Payload":
-        body = decode(self.body, self.encoding)
+        body = {**self.content()}
         rows = [r for i, r in enumerate(body[self.table]) if (i in places) is keep]
         seed = f"{self.key} {name} {sorted(places)}".encode()
         key = blake2b(seed, digest_size=16).hexdigest()
@@ -610,6 +739,14 @@ class Spooled:
     def payload(self) -> Payload:
         """Return the payload. Raises OSError."""
         return Payload(self.table, self.key, self.rows, self.body(), self.encoding)
+
+
+def _with_rows(body: Mapping[str, Any], table: str) -> Mapping[str, Any]:
+    """Return the body with its rows as rows. Raises UnreadableBodyError."""
+    try:
+        return in_rows(body, table)
+    except Exception as error:  # noqa: BLE001 - a damaged body may break in any way
+        raise UnreadableBodyError(f"{type(error).__name__}: {error}") from None
 
 
 # kscope.client.endpoint
@@ -658,6 +795,8 @@ class Endpoint:
         self._timeout = timeout
         self._longest_open = longest_open
         self._open_until = 0.0
+        # When columns are tried again, by table.
+        self._rows_until: dict[str, float] = {}
         self._headers = {"User-Agent": f"kscope/{__version__}"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -681,7 +820,23 @@ class Endpoint:
         return reply.body.decode("utf-8", "replace") if isinstance(reply, Reply) else ""
 
     def post(self, payload: Payload, path: str = INGEST_PATH) -> Answer:
-        """Send the payload. A redirect is not followed."""
+        """Send the payload. A redirect is not followed.
+
+        If the server refuses columns, this returns its answer to the same rows as rows, under the
+        same key: its faults name rows. If it stores them, this table's payloads are sent as rows
+        for `longest_open` seconds: the server is older.
+        """
+        if time.monotonic() < self._rows_until.get(payload.table, 0.0):
+            return self._post(payload.as_rows() or payload, path)
+        answer = self._post(payload, path)
+        if answer.status != HTTPStatus.UNPROCESSABLE_ENTITY or not (rows := payload.as_rows()):
+            return answer
+        answer = self._post(rows, path)
+        if answer.stored:
+            self._rows_until[payload.table] = time.monotonic() + self._longest_open
+        return answer
+
+    def _post(self, payload: Payload, path: str) -> Answer:
         reply = self._try("POST", path, payload.body, payload.headers)
         if isinstance(reply, Answer):
             return reply
@@ -1087,7 +1242,7 @@ def _real(value: Any) -> float:
 # A script's row, with JSON values.
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_ENVELOPE = frozenset({"hostname", "time", "stacks"})
+_ENVELOPE = frozenset({"hostname", "time", "stacks", "strings"})
 _VALUE_BYTES = 16
 
 
@@ -1907,7 +2062,7 @@ class Logger:
         self._note(rows, f"{entry.table}: {rows} rows {fate}: {self._trouble()}{kept}")
 
     def _dropped(self, payload: Payload, reason: str) -> None:
-        first = one_line(json.dumps(decode(payload.body, payload.encoding)[payload.table][0]))
+        first = one_line(json.dumps(payload.content()[payload.table][0]))
         rows = f"the server refused {payload.rows} rows"
         self._note(payload.rows, f"{rows}: {reason} (the first one is {first})")
 

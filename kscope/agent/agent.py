@@ -17,7 +17,6 @@ from kscope.agent.run.runner import ProbeRun, ProbeRunner
 from kscope.agent.run.unreported import OpenInterval, Unreported
 from kscope.client import spool_lock
 from kscope.client.answers import Answer, Outcome
-from kscope.client.encoding import decode
 from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload, Spooled
 from kscope.client.sender import Sender
@@ -259,7 +258,7 @@ class Agent:
 
 def _rows_of(payload: Payload) -> list[Row]:
     """Return the rows of a payload that agents made; a damaged one raises any exception."""
-    rows: list[Row] = decode(payload.body, payload.encoding)[payload.table]
+    rows: list[Row] = payload.content()[payload.table]
     return rows
 
 

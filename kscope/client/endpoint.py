@@ -11,6 +11,7 @@ import time
 import urllib.parse
 from collections.abc import Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -75,6 +76,8 @@ class Endpoint:
         self._timeout = timeout
         self._longest_open = longest_open
         self._open_until = 0.0
+        # When columns are tried again, by table.
+        self._rows_until: dict[str, float] = {}
         self._headers = {"User-Agent": f"kscope/{__version__}"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -98,7 +101,23 @@ class Endpoint:
         return reply.body.decode("utf-8", "replace") if isinstance(reply, Reply) else ""
 
     def post(self, payload: Payload, path: str = INGEST_PATH) -> Answer:
-        """Send the payload. A redirect is not followed."""
+        """Send the payload. A redirect is not followed.
+
+        If the server refuses columns, this returns its answer to the same rows as rows, under the
+        same key: its faults name rows. If it stores them, this table's payloads are sent as rows
+        for `longest_open` seconds: the server is older.
+        """
+        if time.monotonic() < self._rows_until.get(payload.table, 0.0):
+            return self._post(payload.as_rows() or payload, path)
+        answer = self._post(payload, path)
+        if answer.status != HTTPStatus.UNPROCESSABLE_ENTITY or not (rows := payload.as_rows()):
+            return answer
+        answer = self._post(rows, path)
+        if answer.stored:
+            self._rows_until[payload.table] = time.monotonic() + self._longest_open
+        return answer
+
+    def _post(self, payload: Payload, path: str) -> Answer:
         reply = self._try("POST", path, payload.body, payload.headers)
         if isinstance(reply, Answer):
             return reply

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kscope.client.answers import one_line
-from kscope.client.encoding import decode, timestamp
+from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload, Spooled
 from kscope.client.payload_store import Memory
@@ -296,7 +296,7 @@ class Logger:
         self._note(rows, f"{entry.table}: {rows} rows {fate}: {self._trouble()}{kept}")
 
     def _dropped(self, payload: Payload, reason: str) -> None:
-        first = one_line(json.dumps(decode(payload.body, payload.encoding)[payload.table][0]))
+        first = one_line(json.dumps(payload.content()[payload.table][0]))
         rows = f"the server refused {payload.rows} rows"
         self._note(payload.rows, f"{rows}: {reason} (the first one is {first})")
 

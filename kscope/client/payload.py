@@ -3,12 +3,13 @@
 import time
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from kscope.client.encoding import decode, encode
+from kscope.client.columns import in_columns, in_rows
+from kscope.client.encoding import UnreadableBodyError, decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,27 @@ class Payload:
 
     @classmethod
     def of(cls, table: str, body: Mapping[str, Any], key: str = "") -> "Payload":
-        return cls(table, key or uuid.uuid4().hex, len(body[table]), *encode(dict(body)))
+        """Return the payload of a body with rows, which it has as columns if they are many."""
+        sent = encode(dict(in_columns(body, table)))
+        return cls(table, key or uuid.uuid4().hex, len(body[table]), *sent)
+
+    def content(self) -> Mapping[str, Any]:
+        """Return the body, with its rows as rows. Raises UnreadableBodyError."""
+        return _with_rows(decode(self.body, self.encoding), self.table)
+
+    def as_rows(self) -> "Payload | None":
+        """Return the payload with rows in place of columns, under the same key; None if it has
+        rows, or cannot be read here.
+        """
+        try:
+            body = decode(self.body, self.encoding)
+            content = _with_rows(body, self.table)
+        except UnreadableBodyError:
+            return None
+        if content is body:
+            return None
+        sent, encoding = encode(dict(content))
+        return replace(self, body=sent, encoding=encoding)
 
     def rest(self, bad: Collection[int]) -> "Payload":
         """Return a payload without the rows at these places.
@@ -60,7 +81,7 @@ class Payload:
         return self._part(bad, "only", keep=True)
 
     def _part(self, places: Collection[int], name: str, *, keep: bool) -> "Payload":
-        body = decode(self.body, self.encoding)
+        body = {**self.content()}
         rows = [r for i, r in enumerate(body[self.table]) if (i in places) is keep]
         seed = f"{self.key} {name} {sorted(places)}".encode()
         key = blake2b(seed, digest_size=16).hexdigest()
@@ -92,3 +113,11 @@ class Spooled:
     def payload(self) -> Payload:
         """Return the payload. Raises OSError."""
         return Payload(self.table, self.key, self.rows, self.body(), self.encoding)
+
+
+def _with_rows(body: Mapping[str, Any], table: str) -> Mapping[str, Any]:
+    """Return the body with its rows as rows. Raises UnreadableBodyError."""
+    try:
+        return in_rows(body, table)
+    except Exception as error:  # noqa: BLE001 - a damaged body may break in any way
+        raise UnreadableBodyError(f"{type(error).__name__}: {error}") from None

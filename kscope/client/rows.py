@@ -11,7 +11,7 @@ from kscope.client.values import plain, time_of
 from kscope.errors import KscopeError
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_ENVELOPE = frozenset({"hostname", "time", "stacks"})
+_ENVELOPE = frozenset({"hostname", "time", "stacks", "strings"})
 _VALUE_BYTES = 16
 
 

@@ -87,8 +87,9 @@ class Importer:
         part = [self.recording.identity, table, self.moment, self.rows, host, list(stacks), rows]
         plain = json.dumps(part, sort_keys=True)
         key = blake2b(plain.encode(), digest_size=16).hexdigest()
+        timed = any(line.at for line in lines)
         for line, row in zip(lines, rows, strict=True):
-            self._set_time(line, row)
+            self._set_time(line, row, timed=timed)
         answer = self._delivered(Payload.of(table, body | {table: rows}, key))
         if not answer.stored:
             place = f"{self.recording.file}:{lines[0].number}-{lines[-1].number}"
@@ -104,9 +105,12 @@ class Importer:
                 row[column.name] = stacks.setdefault(row[column.name], len(stacks))
         return row
 
-    def _set_time(self, line: Line, row: dict[str, Any]) -> None:
+    def _set_time(self, line: Line, row: dict[str, Any], *, timed: bool) -> None:
+        """Set the time of a row; of a first row too if others are `timed`, as columns need that."""
         if line.at:
             row["time"] = timestamp(self.began + line.at)
+        elif timed:
+            row.setdefault("time", timestamp(self.began))
         self.oldest = min(self.oldest, _seconds(row.get("time"), self.began))
 
     def _delivered(self, payload: Payload) -> Answer:

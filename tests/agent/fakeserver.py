@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import zstandard
 
+from kscope.client.columns import in_rows
+from kscope.errors import UNKNOWN_NAME
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -22,9 +25,16 @@ Answer = tuple[int, dict[str, str], dict[str, Any]]
 
 @dataclass
 class Received:
+    """One request: `sent` is its body as it came, `body` the same with rows in place of columns."""
+
     key: str
     body: dict[str, Any]
     headers: dict[str, str]
+    sent: dict[str, Any]
+
+    @property
+    def has_columns(self) -> bool:
+        return self.body is not self.sent
 
 
 @dataclass
@@ -32,7 +42,7 @@ class Server:
     """`answers` are given in turn, then 200; `received` are all requests, accepted or not.
 
     `clock_ahead`: by how many seconds its clock is wrong. `refusal` gives the answer to a body that
-    is refused whenever it comes, or None.
+    is refused whenever it comes, or None. One that is `old` refuses columns, as 0.1.0 does.
     """
 
     url: str = ""
@@ -41,6 +51,7 @@ class Server:
     connections: int = 0
     clock_ahead: float = 0.0
     refusal: Callable[[dict[str, Any]], Answer | None] = lambda _body: None
+    old: bool = False
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def wait_for(self, count: int, seconds: float = 20) -> None:
@@ -78,6 +89,27 @@ def problem(status: int, detail: str, *faults: tuple[str, str], **headers: str) 
     return status, named, document | more
 
 
+def with_rows(sent: dict[str, Any]) -> dict[str, Any]:
+    """A body with rows in place of columns; the same one if it has none."""
+    for name, value in sent.items():
+        if isinstance(value, dict):
+            return dict(in_rows(sent, name))
+    return sent
+
+
+def columns_refused(sent: dict[str, Any]) -> Answer | None:
+    """The answer of a server that knows no columns, as 0.1.0 writes it; None to rows."""
+    if "strings" in sent:
+        detail = "there is no category 'strings'"
+        status, headers, document = problem(422, detail, ("/strings", detail))
+        return status, headers, document | {"type": UNKNOWN_NAME}
+    for name, value in sent.items():
+        if isinstance(value, dict):
+            detail = "{... does not satisfy 'type'"
+            return problem(422, f"/{name}: {detail}", (f"/{name}", detail))
+    return None
+
+
 @contextmanager
 def fake_server() -> Iterator[Server]:
     state = Server()
@@ -103,13 +135,15 @@ def fake_server() -> Iterator[Server]:
                 "gzip": gzip.decompress,
                 "zstd": lambda b: zstandard.ZstdDecompressor().decompressobj().decompress(b),
             }
-            body = json.loads(unpack.get(self.headers["Content-Encoding"] or "", bytes)(raw))
+            sent = json.loads(unpack.get(self.headers["Content-Encoding"] or "", bytes)(raw))
+            body = with_rows(sent)
             with state.arrived:
-                answer = state.refusal(body)
+                answer = columns_refused(sent) if state.old else None
+                answer = answer or state.refusal(body)
                 if answer is None:
                     answer = state.answers.pop(0) if state.answers else stored(body)
                 key = self.headers["Idempotency-Key"]
-                state.received.append(Received(key, body, dict(self.headers)))
+                state.received.append(Received(key, body, dict(self.headers), sent))
                 state.arrived.notify_all()
             status, headers, content = answer
             text = json.dumps(content).encode()

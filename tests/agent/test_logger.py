@@ -233,7 +233,9 @@ def test_a_value_that_cannot_be_is_refused_by_the_call(
     log.close(0)
 
 
-@pytest.mark.parametrize("table", [5, None, "", "CPU", "../x", "hostname", "a b", "x" * 41])
+@pytest.mark.parametrize(
+    "table", [5, None, "", "CPU", "../x", "hostname", "strings", "a b", "x" * 41]
+)
 def test_a_table_that_cannot_be_is_refused_by_the_call(table: str) -> None:
     """A name that no category can have."""
     log = Logger("http://127.0.0.1:9", interval=60)

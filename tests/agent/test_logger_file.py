@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,18 @@ sys.path.insert(0, "")
 assert importlib.util.find_spec("kscope") is None
 from kscope_logger import *
 url = sys.argv[1]
+"""
+# As a tool of bcc ends: by an interrupt, and without `close`.
+INTERRUPTED = """
+import time
+log = Logger(url, interval=0.1)
+for n in range({rows}):
+    log("marker", kind="interrupted", message=f"row {{n}} of {rows}")
+try:
+    print("logged", flush=True)
+    time.sleep(600)
+except KeyboardInterrupt:
+    sys.exit()
 """
 KEPT = """
 with Logger(url, spool="spool", close_within=0.1) as log:
@@ -136,6 +149,44 @@ except KscopeError as error:
     )
     assert ran.stdout.startswith("3 rows wait to be sent, so this one is not taken")
     assert "3 rows were not sent" in ran.stderr
+
+
+@pytest.mark.parametrize("many", [10, 1500])
+def test_an_interrupt_ends_a_script_that_logs(host: Host, server: Serving, many: int) -> None:
+    """Whether its rows are sent as they are or as columns: it ends, and all of them arrive."""
+    script = BEGIN + INTERRUPTED.format(rows=many)
+    command = [bcc_tools.PYTHON, "-I", "-S", "-c", script, host.url]
+    with subprocess.Popen(
+        command, cwd=host.folder, env={}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "logged\n"
+        running.send_signal(signal.SIGINT)
+        try:
+            _, said = running.communicate(timeout=60)
+        finally:
+            running.kill()
+    assert (running.returncode, said) == (0, ""), said
+    arrived = rows(server, "marker", kind="interrupted", limit="10000")
+    mine = [row["message"] for row in arrived if row["message"].endswith(f" of {many}")]
+    assert sorted(mine) == sorted(f"row {n} of {many}" for n in range(many))
+
+
+def test_many_rows_are_sent_as_columns(host: Host) -> None:
+    """The file has all that makes them, in the system's Python."""
+    with fake_server() as taking:
+        ran = host.run(
+            """
+with Logger(url) as log:
+    for n in range(100):
+        log("cpu", process="a", n=n, counts=[0, n])
+""",
+            taking.url,
+        )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    (received,) = taking.received
+    assert received.has_columns
+    assert [row["n"] for row in received.body["cpu"]] == list(range(100))
 
 
 def test_the_file_has_the_names_of_the_package(host: Host) -> None:
