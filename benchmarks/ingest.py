@@ -1,13 +1,14 @@
 """How fast rows come in over HTTP: validated, durable, SQLite, one server, indexed stacks.
 
     python -m benchmarks.ingest [--rows 1000000] [--batch 5000] [--senders 4] [--lengths]
-        [--start mariadb]
+        [--start mariadb [--workers 1 --workers 2]]
 
 Beside it, in the same run: what a bare sqlite3.executemany does with the same rows, in a flat table
 of text as the 2016 server had it, and in our own tables of integers; and VictoriaMetrics, where it
 is installed, sent the same rows as Influx lines by the same senders. With `--lengths` rows have the
 histogram of their waits, as the probe sends it. Exits with 1 where a target is missed. With
-`--start` rows go into a throw-away MariaDB or ClickHouse instead, with nothing beside it.
+`--start` rows go into a throw-away MariaDB or ClickHouse instead, with nothing beside it; each
+`--workers` is one run, of a server with so many processes.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--senders", type=int, default=4)
     parser.add_argument("--lengths", action="store_true", help="with the histogram of the waits")
     parser.add_argument("--start", choices=ENGINES)
+    parser.add_argument("--workers", type=int, action="append", help="with --start; repeat it")
     options = parser.parse_args()
     minutes = list(minutes_of(options.rows, lengths=options.lengths))
     rows = sum(len(minute.pairs) for minute in minutes)
@@ -91,7 +93,9 @@ def main() -> None:
         folder = Path(temporary)
         batches = list(by_host(minutes, options.batch))
         if options.start:
-            _only(options.start, folder, [body_of(batch) for batch in batches], options.senders)
+            bodies = [body_of(batch) for batch in batches]
+            for number, workers in enumerate(options.workers or [1]):
+                _only(options.start, folder / str(number), bodies, options.senders, workers)
             return
         ours = over_http(folder, [body_of(batch) for batch in batches], options.senders)
         flat = bare(folder / "flat.db", _FLAT, list(_flat(minutes)), options.batch)
@@ -121,9 +125,13 @@ def _judged(ours: Result, what: str, times: float, of: float) -> bool:
     return kept
 
 
-def _only(engine: str, folder: Path, bodies: Sequence[tuple[bytes, int]], senders: int) -> None:
+def _only(
+    engine: str, folder: Path, bodies: Sequence[tuple[bytes, int]], senders: int, workers: int
+) -> None:
+    folder.mkdir()
     with database(engine, folder / engine) as flags:
-        print(over_http(folder, bodies, senders, flags))
+        result = over_http(folder, bodies, senders, [*flags, "--workers", str(workers)])
+        print(replace(result, name=f"over HTTP, {engine}, workers: {workers}"))
 
 
 def over_http(
@@ -301,8 +309,12 @@ def _send(url: str, bodies: Sequence[tuple[bytes, int]]) -> None:
 
 
 def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
+    """Return the processor time of a process and its children."""
+    process = Path(f"/proc/{pid}")
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    children = (process / f"task/{pid}/children").read_text().split()
+    own = (int(fields[11]) + int(fields[12])) / _TICK
+    return own + sum(_cpu_seconds(int(child)) for child in children)
 
 
 if __name__ == "__main__":

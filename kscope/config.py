@@ -39,6 +39,7 @@ _MAX_TEXT = 4096
 _MAX_HOST = 255
 _MAX_LISTED = 1000
 _MAX_COUNT, _MAX_BOUND = 1_000_000, 10**9
+MOST_WORKERS = 64
 SCOPES = ("ingest", "read")
 _SHORTEST, _LONGEST = 0.1, 100 * 365 * 86400.0
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[A-Za-z0-9._-]*))(?::(?P<port>\d+))?", re.ASCII)
@@ -78,6 +79,7 @@ _BOUNDS = {
     "port": (1, 65535, "is not a port, a number from 1 to 65535"),
     "count": (1, _MAX_COUNT, f"is not a number from 1 to {_MAX_COUNT}"),
     "bound": (0, _MAX_BOUND, f"is not a number from 0 (no bound) to {_MAX_BOUND}"),
+    "workers": (1, MOST_WORKERS, f"is not a number from 1 to {MOST_WORKERS}"),
 }
 _TYPES: Mapping[str, Mapping[str, Any]] = {
     **{kind: {"type": ["string", "integer"]} for kind in ("read", "ingest", "size")},
@@ -288,6 +290,9 @@ class Settings:
     ] = (BUILTIN,)
     ingest: Annotated[Address, _is("ingest", "where rows are taken in: 127.0.0.1:8081")] = INGEST
     read: Annotated[Address, _is("read", "where the page is: 127.0.0.1:8080")] = READ
+    workers: Annotated[
+        int, _is("workers", "processes that share the listeners; above 1 not with SQLite")
+    ] = 1
     hosts: Annotated[tuple[str, ...], _listed("text", "further host names of the page")] = ()
     tokens: Annotated[tuple[Token, ...], _TOKENS] = ()
     max_body: Annotated[int, _is("size", "per request, as sent and uncompressed: 32MiB")] = (

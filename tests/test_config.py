@@ -44,6 +44,7 @@ categories: [builtin, ./mine]
 read: 0.0.0.0:80
 ingest: "[::]:8081"
 hosts: [kernelscope.example]
+workers: 4
 tokens:
   - {{name: agents, scopes: [ingest], sha256: "{HASH}"}}
 max_body: 64MiB
@@ -72,6 +73,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     settings = load_settings(tmp_path / "kernelscope.yaml")
     assert settings.database == MySQL("db.example", 3307, "k", "pass word", "ks")
     assert settings.categories == ("builtin", tmp_path / "mine")
+    assert settings.workers == 4
     assert (settings.read, settings.ingest) == (Address("0.0.0.0", 80), Address("::", 8081))
     assert settings.tokens == (Token("agents", HASH, ("ingest",)),)
     assert (settings.max_body, settings.query_deadline) == (64 * 2**20, 60)
@@ -255,7 +257,7 @@ WHOLE = {
             "nodes": ["x"],
         },
     },
-    "categories": ["x"], "ingest": "x", "read": "x", "hosts": ["x"],
+    "categories": ["x"], "ingest": "x", "read": "x", "hosts": ["x"], "workers": "x",
     "tokens": [{"name": "x", "sha256": "x", "scopes": ["x"]}],
     "max_body": "x", "query_deadline": "x", "links": "x", "max_connections": "x",
     "max_connections_per_address": "x", "new_stacks_per_hour": "x", "new_strings_per_hour": "x",

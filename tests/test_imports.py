@@ -39,7 +39,7 @@ LAYERS = {
     "generate": ("clickhouse", "dialects", ""),
     "store": ("backends", "schema", "sums", "symbols", "write", "", "housekeeping", "copy"),
     "query": ("sql", "parse", "scan", "changes", "answers", "columnar", "export", "across", ""),
-    "server": ("http", "ingest", "receive", "openapi", "read", "symbols", ""),
+    "server": ("http", "ingest", "receive", "openapi", "read", "symbols", "", "workers"),
     "readers": ("reading", "tools", "perf", "formats", ""),
     "assistant": ("texts", ""),
     "agent": ("host", "rows", "stacks", "engines", "run", ""),

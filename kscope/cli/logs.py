@@ -13,6 +13,13 @@ def set_up(form: str, *, verbose: bool, stream: TextIO | None = None) -> None:
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
 
 
+def set_up_server(*, verbose: bool, of: str = "") -> None:
+    """Log to standard error as `kscope serve` does; `of` is in each line."""
+    set_up(f"%(asctime)s %(levelname)s {of}%(name)s: %(message)s", verbose=verbose)
+    for name in ("databases", "aiosqlite", "asyncmy", "asyncio", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 class Escaping(logging.Formatter):
     """Write control characters as escapes (`\\x1b`), and indent the further lines of a record.
 

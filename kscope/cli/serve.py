@@ -1,7 +1,6 @@
 """`kscope serve`."""
 
 import asyncio
-import logging
 from dataclasses import replace
 
 import click
@@ -9,11 +8,15 @@ import click
 from kscope.cli import logs
 from kscope.cli.categories import check_probes_of
 from kscope.cli.database import with_settings
-from kscope.config import Address, Settings, parse_address
+from kscope.config import MOST_WORKERS, Address, Settings, SQLite, parse_address
 from kscope.declare.files.catalog import read_catalog
 from kscope.errors import UsageError, ValueFaultError
 from kscope.server.app import check_exposure
 from kscope.server.app import serve as run_server
+from kscope.server.workers.parent import serve as run_workers
+
+# After the interpreter. Without -P a folder `kscope` of the working folder would be imported.
+_WORKER = ("-P", "-m", "kscope.cli.worker")
 
 
 @click.command()
@@ -23,6 +26,12 @@ from kscope.server.app import serve as run_server
     "--read", metavar="ADDRESS", help="Address of the page and of queries. [127.0.0.1:8080]"
 )
 @click.option("--ingest", metavar="ADDRESS", help="Address that receives rows. [127.0.0.1:8081]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    help="Processes that share both addresses, for more than one core; above 1 with a database"
+    " server, not with SQLite. [1]",
+)
 @click.option("--insecure", is_flag=True, help="Allow requests from other hosts without tokens.")
 @click.option("--verbose", is_flag=True, help="Log more.")
 def serve(  # noqa: PLR0913 - one per option
@@ -31,6 +40,7 @@ def serve(  # noqa: PLR0913 - one per option
     port: int | None,
     read: str | None,
     ingest: str | None,
+    workers: int | None,
     insecure: bool,
     verbose: bool,
 ) -> None:
@@ -39,7 +49,7 @@ def serve(  # noqa: PLR0913 - one per option
     PORT is the port of the page; the next port receives rows. By default the data is in
     ./kernelscope.db.
     """
-    _log(verbose=verbose)
+    logs.set_up_server(verbose=verbose)
     if port is not None:
         following = port + 1 if port else 0
         settings = replace(
@@ -51,9 +61,24 @@ def serve(  # noqa: PLR0913 - one per option
         settings = replace(settings, read=_address("--read", read, settings.read))
     if ingest:
         settings = replace(settings, ingest=_address("--ingest", ingest, settings.ingest))
+    if workers:
+        settings = replace(settings, workers=workers)
     check_exposure(settings, insecure=insecure)
+    _check_workers(settings)
     check_probes_of(settings, read_catalog(settings.categories))
-    asyncio.run(run_server(settings, _announce))
+    if settings.workers == 1:
+        asyncio.run(run_server(settings, _announce))
+    else:
+        asyncio.run(run_workers(settings, _WORKER, _announce, verbose=verbose))
+
+
+def _check_workers(settings: Settings) -> None:
+    if settings.workers > 1 and isinstance(settings.database, SQLite):
+        raise UsageError(
+            f"workers: {settings.workers} processes cannot store rows in one SQLite file, which has"
+            " one writer. Say --workers 1, or name MariaDB, MySQL or ClickHouse as the database:"
+            " --mysql HOST or --clickhouse HOST"
+        )
 
 
 def _address(option: str, text: str, default: Address) -> Address:
@@ -66,9 +91,3 @@ def _address(option: str, text: str, default: Address) -> Address:
 def _announce(read: Address, ingest: Address) -> None:
     click.echo(f"page    http://{read}/")
     click.echo(f"ingest  http://{ingest}/")
-
-
-def _log(*, verbose: bool) -> None:
-    logs.set_up("%(asctime)s %(levelname)s %(name)s: %(message)s", verbose=verbose)
-    for name in ("databases", "aiosqlite", "asyncmy", "asyncio", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.WARNING)

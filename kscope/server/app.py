@@ -5,8 +5,9 @@ import contextlib
 import gc
 import logging
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +20,9 @@ from kscope.declare.model import Catalog
 from kscope.errors import UsageError
 from kscope.server.garbage_collection import collect_when_idle, collect_young_only
 from kscope.server.http.auth import LocalNames, RequireToken, is_loopback
-from kscope.server.http.connections import Connections, connection_limits
+from kscope.server.http.connections import LISTENERS, Connections, connection_limits
 from kscope.server.http.listener import Server, address_of, listening_socket
-from kscope.server.http.memory_budget import Budget
-from kscope.server.http.metrics import Metrics, metrics_routes
+from kscope.server.http.metrics import Families, Metrics, families, metrics_routes
 from kscope.server.http.problems import HANDLERS
 from kscope.server.http.question_deadline import CancelOnDisconnect
 from kscope.server.http.request_body import BodyLimits
@@ -31,6 +31,7 @@ from kscope.server.http.wrong_tokens import WrongTokens
 from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.server.ingest.routes import Ingest, ingest_routes
+from kscope.server.part import Part
 from kscope.server.read import (
     api_2016,
     category_routes,
@@ -48,7 +49,6 @@ from kscope.store.backends.errors import StoreAway, StoreBusy
 from kscope.store.housekeeping import loop
 from kscope.store.open import store_of
 from kscope.store.store import Store
-from kscope.store.write.cardinality import NewTextLimits, NewTexts
 
 _READ_ROUTES = [
     *routes.routes,
@@ -66,23 +66,37 @@ _CANCEL_AGAIN_SECONDS = 0.5
 _FIRST_PAUSE_SECONDS = 1
 _LONGEST_PAUSE_SECONDS = 15
 
+# Of the read and of the ingest listener.
+Sockets = tuple[socket.socket, socket.socket]
+Servers = tuple[Server, Server]
+Count = Callable[[], Families]
+
 log = logging.getLogger(__name__)
 
 
-def ingest_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
+_ALONE = Part()
+
+
+def ingest_app(
+    store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics, part: Part = _ALONE
+) -> Starlette:
     # One body of the largest size, with its rows, always has room when it is alone.
     room = max(settings.max_body * 6, 64 * 1024 * 1024)
     limits = BodyLimits(settings.max_body)
-    handler = Ingest(live, store.writer, FairQueue(), metrics, limits, Budget(room))
+    handler = Ingest(live, store.writer, FairQueue(), metrics, limits, part.budget(room))
     receivers = receiver_routes(handler, settings.receive, metrics.received)
     served = [*ingest_routes(handler), *receivers, *metrics_routes(store, metrics)]
-    return _app(served, settings.ingest, "ingest", settings, metrics)
+    wrong = WrongTokens("ingest", part.wrong_tokens)
+    return _app(served, settings.ingest, wrong, settings, metrics)
 
 
-def read_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics) -> Starlette:
+def read_app(
+    store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics, part: Part = _ALONE
+) -> Starlette:
     served = [*metrics_routes(store, metrics), *_READ_ROUTES]
     disconnect = Middleware(CancelOnDisconnect, seconds=settings.query_deadline)
-    app = _app(served, settings.read, "read", settings, metrics, disconnect, Middleware(Compress))
+    wrong = WrongTokens("read", part.wrong_tokens)
+    app = _app(served, settings.read, wrong, settings, metrics, disconnect, Middleware(Compress))
     app.state.reader = store.reader
     app.state.live = live
     app.state.settings = settings
@@ -95,14 +109,15 @@ def read_app(store: Store, live: LiveCatalog, settings: Settings, metrics: Metri
 def _app(
     served: Sequence[BaseRoute],
     address: Address,
-    scope: str,
+    wrong: WrongTokens,
     settings: Settings,
     metrics: Metrics,
     *innermost: Middleware,
 ) -> Starlette:
-    wrong = WrongTokens(scope)
     metrics.wrong_tokens.append(wrong)
-    middleware = [Middleware(RequireToken, scope=scope, tokens=settings.tokens, wrong=wrong)]
+    middleware = [
+        Middleware(RequireToken, scope=wrong.listener, tokens=settings.tokens, wrong=wrong)
+    ]
     if is_loopback(address.host) and not settings.tokens:
         middleware.append(Middleware(LocalNames, names=settings.hosts))
     return Starlette(
@@ -127,31 +142,61 @@ async def serve(settings: Settings, announce: Callable[[Address, Address], None]
 
     `announce` is called with the listeners' addresses (read, ingest) once the database is open.
     """
+    with bound(settings) as (found, sockets):
+        servers = servers_on(found, sockets, _ALONE)
+        # A second signal does not wait for requests under way.
+        stop_on_signals(lambda: stop(servers, at_once=servers[0].should_exit))
+        await serve_on(found, servers, _ALONE, lambda _: announce(found.read, found.ingest))
+
+
+@contextlib.contextmanager
+def bound(settings: Settings) -> Iterator[tuple[Settings, Sockets]]:
+    """Yield the settings and the listening sockets (read, ingest). Raises KscopeError.
+
+    The settings have the ports that the system chose in place of port 0.
+    """
+    with contextlib.ExitStack() as stack:
+        read = stack.enter_context(listening_socket(settings.read, "read"))
+        ingest = stack.enter_context(listening_socket(settings.ingest, "ingest"))
+        yield (
+            replace(settings, read=address_of(read), ingest=address_of(ingest)),
+            (read, ingest),
+        )
+
+
+def servers_on(settings: Settings, sockets: Sockets, part: Part) -> Servers:
+    """Return a server for each socket."""
+    limits = connection_limits(settings)
+    read, ingest = everyone = [Connections(listener, *limits) for listener in LISTENERS]
+    return (
+        Server(sockets[0], read, everyone, part.crowds[0], early=part.accepts_early),
+        Server(sockets[1], ingest, everyone, part.crowds[1], early=part.accepts_early),
+    )
+
+
+async def serve_on(
+    settings: Settings, servers: Servers, part: Part, ready: Callable[[Count], None]
+) -> None:
+    """Serve until the servers have ended, and close the database.
+
+    `ready` is called once the database is open, with a function that returns the counts so far.
+    """
     sys.setswitchinterval(_SWITCH_SECONDS)
     collect_young_only()
-    with contextlib.ExitStack() as sockets:
-        read_socket = sockets.enter_context(listening_socket(settings.read, "read"))
-        ingest_socket = sockets.enter_context(listening_socket(settings.ingest, "ingest"))
-        # The system chooses a port in place of port 0.
-        settings = replace(settings, read=address_of(read_socket), ingest=address_of(ingest_socket))
-        limits = connection_limits(settings)
-        connections = Connections("read", *limits), Connections("ingest", *limits)
-        read = Server(read_socket, connections[0], connections)
-        ingest = Server(ingest_socket, connections[1], connections)
-        _stop_on_signals((read, ingest))
-        async with _answering((read, ingest)) as ended:
-            opened = await _opened(settings, ended)
-            if opened is None:
-                log.info("stopped before the database was open")
-                return
-            async with _in_background(*opened, settings, (read, ingest)):
-                metrics = Metrics(connections)
-                read.app = read_app(*opened, settings, metrics)
-                ingest.app = ingest_app(*opened, settings, metrics)
-                # The objects that exist now stay: no collection needs to look at them again.
-                gc.freeze()
-                announce(settings.read, settings.ingest)
-                await ended
+    read, ingest = servers
+    async with _answering(servers) as ended:
+        opened = await _opened(settings, part, ended)
+        if opened is None:
+            log.info("stopped before the database was open")
+            return
+        async with _in_background(*opened, settings, servers, part):
+            metrics = Metrics([server.connections for server in servers], whole=part.whole)
+            read.begin(read_app(*opened, settings, metrics, part))
+            ingest.begin(ingest_app(*opened, settings, metrics, part))
+            # The objects that exist now stay: no collection needs to look at them again.
+            gc.freeze()
+            ready(lambda: [*families(opened[0], metrics)])
+            await ended
 
 
 @contextlib.asynccontextmanager
@@ -167,10 +212,10 @@ async def _answering(servers: Sequence[Server]) -> AsyncIterator[asyncio.Future[
 
 
 async def _opened(
-    settings: Settings, ended: asyncio.Future[Any]
+    settings: Settings, part: Part, ended: asyncio.Future[Any]
 ) -> tuple[Store, LiveCatalog] | None:
     """Wait for the database; return None if the listeners end first."""
-    opening = asyncio.create_task(_open_when_ready(settings))
+    opening = asyncio.create_task(_open_when_ready(settings, part))
     await asyncio.wait({opening, ended}, return_when=asyncio.FIRST_COMPLETED)
     if opening.done():
         return opening.result()
@@ -179,23 +224,20 @@ async def _opened(
     return None
 
 
-async def _open_when_ready(settings: Settings) -> tuple[Store, LiveCatalog]:
+async def _open_when_ready(settings: Settings, part: Part) -> tuple[Store, LiveCatalog]:
     """Open the store, repeatedly while the database is away. Raises StoreError."""
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
-            return await _opened_once(settings)
+            return await _opened_once(settings, part)
         except (StoreAway, StoreBusy) as error:
             log.warning("%s; retrying in %d s", error, pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
 
-async def _opened_once(settings: Settings) -> tuple[Store, LiveCatalog]:
-    limits = NewTextLimits(
-        NewTexts(settings.new_stacks_per_hour), NewTexts(settings.new_strings_per_hour)
-    )
-    store = await store_of(settings, Catalog(()), limits)
+async def _opened_once(settings: Settings, part: Part) -> tuple[Store, LiveCatalog]:
+    store = await store_of(settings, Catalog(()), part.new_texts(settings))
     await store.connect()
     try:
         live = LiveCatalog(settings.categories, store)
@@ -208,12 +250,12 @@ async def _opened_once(settings: Settings) -> tuple[Store, LiveCatalog]:
 
 @contextlib.asynccontextmanager
 async def _in_background(
-    store: Store, live: LiveCatalog, settings: Settings, servers: Sequence[Server]
+    store: Store, live: LiveCatalog, settings: Settings, servers: Servers, part: Part
 ) -> AsyncIterator[None]:
     """Run the tasks beside the listeners; at the end cancel them, and close the store."""
     work = (
         live.watch(),
-        *loop.works(store),
+        *loop.works(store, keeps_house=part.keeps_house),
         Fetcher(store, settings.symbols).run(),
         collect_when_idle(lambda: any(server.server_state.tasks for server in servers)),
     )
@@ -237,13 +279,14 @@ async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _stop_on_signals(servers: Sequence[Server]) -> None:
-    def stop() -> None:
-        for server in servers:
-            # A second signal does not wait for requests under way.
-            server.force_exit = server.should_exit
-            server.should_exit = True
+def stop(servers: Servers, *, at_once: bool) -> None:
+    """Let the servers end, after requests under way or `at_once`."""
+    for server in servers:
+        server.force_exit = server.force_exit or at_once
+        server.should_exit = True
 
+
+def stop_on_signals(ending: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, ending)

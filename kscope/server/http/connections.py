@@ -19,7 +19,7 @@ _OTHER_FILES = 128
 # An answer may be read slowly, but not more slowly than this many bytes in Phase.WRITE's time.
 LEAST_READ = 64 * 1024
 _MOST = 1024
-_LISTENERS = 2
+LISTENERS = ("read", "ingest")
 # Answers that clients have not read yet, of one listener.
 _UNSENT = 128 * 1024 * 1024
 # A client that connected less than this many seconds ago is ended last.
@@ -199,9 +199,9 @@ def connection_limits(settings: Settings) -> tuple[int, int]:
     This process's limit of open files is raised for them.
     """
     asked = settings.max_connections or _MOST
-    wanted = asked * _LISTENERS + _OTHER_FILES
+    wanted = asked * len(LISTENERS) + _OTHER_FILES
     files = _open_files(wanted)
-    total = max(1, min(asked, (files - min(_OTHER_FILES, files // 2)) // _LISTENERS))
+    total = max(1, min(asked, (files - min(_OTHER_FILES, files // 2)) // len(LISTENERS)))
     if settings.max_connections and total < asked:
         log.warning(
             "max_connections: %d do not fit into the limit of %d open files, %d are used;"

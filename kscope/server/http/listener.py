@@ -5,7 +5,7 @@ import contextlib
 import logging
 import select
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kscope.config import Address
 from kscope.errors import KscopeError
 from kscope.server.http.connections import Connections, address_group
+from kscope.server.http.crowd import AWAY, Crowd
 from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.problems import problem, raw_problem
 from kscope.server.http.protocol import BoundedProtocol
@@ -24,13 +25,16 @@ _AT_A_TIME = 16
 # In seconds, before the next try: after a file was freed, and if there was none to free.
 _SHORT_PAUSE = 0.01
 _LONG_PAUSE = 0.5
+# So long a process leaves a connection to others that have fewer.
+_TURN = 0.005
 _GRACE_SECONDS = 10
 
 log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """One listener. `app` answers its requests; until it is set, they are answered with 503.
+    """One listener. begin() says which app answers its requests; until then they are answered with
+    503, or if it is not `early`, it accepts no connection.
 
     `everyone` has the connections of all listeners. app.serve() handles the process's signals.
     The server accepts connections itself; asyncio's own acceptor tries a thousand times a second
@@ -38,19 +42,27 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, listening: socket.socket, connections: Connections, everyone: Sequence[Connections]
+        self,
+        listening: socket.socket,
+        connections: Connections,
+        everyone: Sequence[Connections],
+        crowd: Crowd,
+        *,
+        early: bool = True,
     ) -> None:
         super().__init__(_config(self._answer))
-        self.app: ASGIApp = _starting
+        self._app: ASGIApp = _starting
+        self._accepts = early
         self._socket = listening
-        self._connections = connections
+        self.connections = connections
         self._everyone = everyone
+        self._crowd = crowd
         self._connecting: set[asyncio.Task[None]] = set()
         self._throttled = ThrottledLog(log)
         self._pause: asyncio.TimerHandle | None = None
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
+        await self._app(scope, receive, send)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -59,14 +71,25 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         del sockets
         self.servers = [self]  # type: ignore[list-item]
-        self._resume()
+        if self._accepts:
+            self._resume()
         self.started = True
 
+    def begin(self, app: ASGIApp) -> None:
+        """From now on the app answers."""
+        self._app = app
+        if not self._accepts and self._socket.fileno() >= 0:
+            self._accepts = True
+            self._resume()
+
     async def on_tick(self, counter: int) -> bool:
-        self._connections.sweep()
+        self.connections.sweep()
+        if self._accepts:
+            self._crowd.note(len(self.connections))
         return await super().on_tick(counter)
 
     def close(self) -> None:
+        self._crowd.note(AWAY)
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
         if self._pause:
@@ -79,7 +102,19 @@ class Server(uvicorn.Server):
         asyncio.get_running_loop().add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
+        self._accept_some(in_turn=True)
+
+    def _accept_late(self) -> None:
+        """Accept connections that the others have left."""
+        self._resume()
+        self._accept_some(in_turn=False)
+
+    def _accept_some(self, *, in_turn: bool) -> None:
         for _ in range(_AT_A_TIME):
+            self._crowd.note(len(self.connections))
+            if in_turn and self._crowd.is_fuller():
+                self._rest(_TURN, self._accept_late)
+                return
             try:
                 accepted, peer = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -97,13 +132,16 @@ class Server(uvicorn.Server):
         """
         if not self._someone_waits():
             return  # The system says so even if there is nothing to accept.
-        listener = self._connections.listener
+        listener = self.connections.listener
         self._throttled.warning(f"{listener}: no connection can be accepted: {error.strerror}")
         most_first = sorted(self._everyone, key=len, reverse=True)
         freed = any(each.make_room() for each in most_first)
+        self._rest(_SHORT_PAUSE if freed else _LONG_PAUSE, self._resume)
+
+    def _rest(self, seconds: float, then: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._socket)
-        self._pause = loop.call_later(_SHORT_PAUSE if freed else _LONG_PAUSE, self._resume)
+        self._pause = loop.call_later(seconds, then)
 
     def _someone_waits(self) -> bool:
         poll = select.poll()
@@ -112,9 +150,9 @@ class Server(uvicorn.Server):
 
     def _take(self, accepted: socket.socket, host: str) -> None:
         protocol = BoundedProtocol(
-            self.config, self.server_state, self._connections, address_group(host)
+            self.config, self.server_state, self.connections, address_group(host)
         )
-        if not self._connections.admit(protocol):
+        if not self.connections.admit(protocol):
             with accepted, contextlib.suppress(OSError):
                 accepted.send(_BUSY)
             return
@@ -127,7 +165,7 @@ class Server(uvicorn.Server):
         try:
             await loop.connect_accepted_socket(lambda: protocol, accepted)
         except OSError:
-            self._connections.leave(protocol)
+            self.connections.leave(protocol)
             accepted.close()
 
 

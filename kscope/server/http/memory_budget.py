@@ -10,15 +10,31 @@ from kscope.server.http.problems import HttpProblem
 # ones only, so that a few large or slow bodies do not keep agents out.
 _SMALL_PART = 1 / 32
 _LARGE_PART = 3 / 4
+# A number for each process, in a process alone or in memory that several share.
+Words = list[int] | memoryview
 
 
 class Budget:
-    """`limit` is in bytes. Used from any thread."""
+    """`limit` is in bytes. Used from any thread.
 
-    def __init__(self, limit: int) -> None:
+    Processes that share a budget have `parts` in common memory, each its `place` in them. No lock
+    keeps them apart: while each takes a piece at the same moment, they are over by those pieces.
+    """
+
+    def __init__(self, limit: int, parts: Words | None = None, place: int = 0) -> None:
         self.limit = limit
-        self.used = 0
+        self._parts = [0] if parts is None else parts
+        self._place = place
         self.lock = threading.Lock()
+
+    @property
+    def used(self) -> int:
+        """Return the bytes that all processes use."""
+        return sum(self._parts)
+
+    def add(self, count: int) -> None:
+        """Count so many more bytes as used by this process. The caller holds the lock."""
+        self._parts[self._place] += count
 
     @contextmanager
     def share(self) -> "Iterator[Share]":
@@ -55,11 +71,11 @@ class Share:
                     "the server is handling many bodies: send later",
                     headers={"Retry-After": "1", "Connection": "close"},
                 )
-            budget.used += count
+            budget.add(count)
         self.held = held
 
     def give(self, count: int) -> None:
         """Return `count` bytes."""
         with self._budget.lock:
-            self._budget.used -= count
+            self._budget.add(-count)
         self.held -= count

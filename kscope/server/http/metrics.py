@@ -1,7 +1,7 @@
 """The server's state and its counters: /healthz, /readyz, /metrics."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -17,7 +17,9 @@ from kscope.store.backends.errors import StoreError
 from kscope.store.store import Store
 
 # Its name, its help, and its values by their labels.
-Family = tuple[str, str, Sequence[tuple[dict[str, str], float]]]
+Family = tuple[str, str, Sequence[tuple[dict[str, str], int | float]]]
+Families = Sequence[Family]
+Whole = Callable[[], Awaitable[Families]]
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -33,12 +35,16 @@ class ReceiveCounts:
 
 @dataclass
 class Metrics:
-    """`connections` and `wrong_tokens` have one entry per listener."""
+    """The counts of this process. `connections` and `wrong_tokens` have one entry per listener.
+
+    `whole` returns the families of all processes of the server, if there are several.
+    """
 
     connections: Sequence[Connections] = ()
     wrong_tokens: list[WrongTokens] = field(default_factory=list)
     bytes_received: int = 0
     received: ReceiveCounts = field(default_factory=ReceiveCounts)
+    whole: Whole | None = None
 
 
 def metrics_routes(store: Store, metrics: Metrics) -> list[Route]:
@@ -53,7 +59,8 @@ def metrics_routes(store: Store, metrics: Metrics) -> list[Route]:
         return PlainTextResponse("ready\n")
 
     async def exposition(_: Request) -> Response:
-        return PlainTextResponse("\n".join(_lines(store, metrics)) + "\n", media_type=_TEXT)
+        found = await metrics.whole() if metrics.whole else families(store, metrics)
+        return PlainTextResponse("\n".join(_lines(found)) + "\n", media_type=_TEXT)
 
     return [
         Route("/healthz", healthz),
@@ -62,16 +69,21 @@ def metrics_routes(store: Store, metrics: Metrics) -> list[Route]:
     ]
 
 
-def _lines(store: Store, metrics: Metrics) -> Iterator[str]:
-    for name, text, samples in _families(store, metrics):
-        kind = "counter" if name.endswith("_total") else "gauge"
+def is_counter(family: str) -> bool:
+    return family.endswith("_total")
+
+
+def _lines(found: Iterable[Family]) -> Iterator[str]:
+    for name, text, samples in found:
+        kind = "counter" if is_counter(name) else "gauge"
         yield from (f"# HELP {name} {text}", f"# TYPE {name} {kind}")
         for labels, value in samples:
             listed = ",".join(f'{label}="{of}"' for label, of in labels.items())
             yield f"{name}{{{listed}}} {value}" if listed else f"{name} {value}"
 
 
-def _families(store: Store, metrics: Metrics) -> Iterator[Family]:
+def families(store: Store, metrics: Metrics) -> Iterator[Family]:
+    """Yield the counts of this process."""
     done = store.writer.counters
     for name, text, value in (
         ("rows_stored_total", "rows committed", done.rows),

@@ -18,9 +18,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class WrongTokens:
-    """The wrong tokens of one listener."""
+    """The wrong tokens of one listener. `allowed` is the number from one address in a minute."""
 
     listener: str
+    allowed: int = ALLOWED
     wrong: int = 0
     throttled: int = 0
     _seen: OrderedDict[str, tuple[float, int]] = field(default_factory=OrderedDict)
@@ -38,6 +39,6 @@ class WrongTokens:
         self._seen[address] = since, count + 1
         if len(self._seen) > _MOST_ADDRESSES:
             self._seen.popitem(last=False)
-        too_many = count >= ALLOWED
+        too_many = count >= self.allowed
         self.throttled += too_many
         return too_many

@@ -27,9 +27,12 @@ _PAUSE = 0.005
 log = logging.getLogger(__name__)
 
 
-def works(store: Store) -> list[Coroutine[Any, Any, None]]:
-    """Return what runs until it is cancelled: of every shard, if there are several."""
-    return [_follow(store), *map(run, store.parts.values())]
+def works(store: Store, *, keeps_house: bool = True) -> list[Coroutine[Any, Any, None]]:
+    """Return what runs until it is cancelled: of every shard, if there are several.
+
+    A process that does not keep house leaves sums and removal to another one.
+    """
+    return [_follow(store), *(map(run, store.parts.values()) if keeps_house else ())]
 
 
 async def _follow(store: Store) -> None:
