@@ -20,11 +20,11 @@ def _alone(settings: Settings) -> NewTextLimits:
 
 @dataclass(frozen=True)
 class Part:
-    """What a process shares with the others of its server. By default there are no others.
+    """The things that a process shares with others of its server. By default there are none.
 
     `keeps_house` is whether it sums and removes rows, `accepts_early` whether it answers before the
-    database is open, if only with 503. `budget` is made of bytes; `whole` adds the
-    metrics of the others.
+    database is open, if only with 503. `budget` is made of bytes; `whole` adds the metrics of the
+    others.
     """
 
     keeps_house: bool = True

@@ -127,7 +127,7 @@ class Table:
 
     def _add(self, key: int, count: int) -> None:
         place = self._place(key)
-        if place is None:  # others have taken the places meanwhile
+        if place is None:  # others have taken the places since
             place = _OTHERS
         elif key != OTHERS and not self._words[place]:
             self._words[place] = key
