@@ -17,14 +17,11 @@ kept, a silence of at most 250 ms more than the machine's, at most 512 MB.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gzip
 import http.client
 import json
-import multiprocessing
 import os
 import platform
-import re
 import resource
 import sqlite3
 import subprocess
@@ -41,11 +38,21 @@ from uuid import uuid4
 
 from benchmarks.attacks import ATTACKS, MIB, Attacker
 from benchmarks.fleet import Fleet
+from benchmarks.probing import (
+    Shared,
+    begin_window,
+    cpu_seconds,
+    idle_server,
+    new_shared,
+    peak_memory,
+    prober,
+    silences,
+    spawn,
+)
 from tests.serving import free_port, kscope, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
+    from collections.abc import Iterator
     from multiprocessing.synchronize import Event
 
     from benchmarks.attacks import Attack
@@ -57,12 +64,9 @@ _PIDS = 400_000
 _HOSTS = 100
 _FILES = 1024
 _PACE = 0.5
-_PRIORITY = -10
-_PROBE = 0.02
+PRIORITY = -10
 _CALM = 3.0
 _RECOVERY = 15.0
-_TICK = os.sysconf("SC_CLK_TCK")
-_spawn = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def main() -> None:
         f" {'CPU':>5}"
     )
     with suppress(PermissionError):
-        os.nice(_PRIORITY)
+        os.nice(PRIORITY)
     results = []
     for attack in ATTACKS:
         if options.only in attack.name:
@@ -132,16 +136,6 @@ def _line(result: Result) -> str:
     )
 
 
-@dataclass(frozen=True)
-class _Shared:
-    """Numbers that the processes share: rows stored, the prober's findings of each side."""
-
-    rows: Synchronized[int]
-    longest: SynchronizedArray[float]
-    since: SynchronizedArray[float]
-    stop: Event
-
-
 def measured(attack: Attack, seconds: float, senders: int) -> Result:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -158,56 +152,43 @@ def measured(attack: Attack, seconds: float, senders: int) -> Result:
 
 
 def _beside(
-    server: Serving, shared: _Shared, name: str, attacker: Attacker, seconds: float
+    server: Serving, shared: Shared, name: str, attacker: Attacker, seconds: float
 ) -> Result:
-    signals = _Signals(_spawn.Event(), _spawn.Event(), _spawn.Event(), _spawn.Queue())
-    process = _spawn.Process(target=_attack, args=(name, attacker, signals))
+    signals = _Signals(spawn.Event(), spawn.Event(), spawn.Event(), spawn.Queue())
+    process = spawn.Process(target=_attack, args=(name, attacker, signals))
     process.start()
     signals.ready.wait(120)
-    _window(shared)
+    begin_window(shared)
     before, _, calm = _over(server, shared, _CALM)
     Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")
-    _window(shared)
+    begin_window(shared)
     signals.go.set()
     rate, cpu, _ = _over(server, shared, seconds)
     signals.stop.set()
     recovered = _calm_again(shared)
-    silence = _silences(shared)
+    silence = silences(shared)
     process.join(5)
     if process.is_alive():
         process.terminate()
     counted = signals.answers.get() if not signals.answers.empty() else {}
     survived = server.process.poll() is None
-    peak = _peak(server.process.pid) if survived else 0
+    peak = peak_memory(server.process.pid) if survived else 0
     kept = rate / before if before else 0.0
     return Result(name, kept, silence, calm, peak, cpu, counted, survived and recovered)
 
 
 def _over(
-    server: Serving, shared: _Shared, seconds: float
+    server: Serving, shared: Shared, seconds: float
 ) -> tuple[float, float, tuple[float, float, float]]:
     """Rows stored a second, cores used, and the longest silences of these seconds."""
-    rows, cpu, started = shared.rows.value, _cpu_seconds(server.process.pid), time.monotonic()
+    rows, cpu, started = shared.rows.value, cpu_seconds(server.process.pid), time.monotonic()
     time.sleep(seconds)
     elapsed = time.monotonic() - started
     rate = (shared.rows.value - rows) / elapsed
-    return rate, (_cpu_seconds(server.process.pid) - cpu) / elapsed, _silences(shared)
+    return rate, (cpu_seconds(server.process.pid) - cpu) / elapsed, silences(shared)
 
 
-def _window(shared: _Shared) -> None:
-    for number in range(3):
-        shared.longest[number] = 0.0
-
-
-def _silences(shared: _Shared) -> tuple[float, float, float]:
-    now = time.monotonic()
-    read, ingest, machine = (
-        max(shared.longest[number], now - shared.since[number]) for number in range(3)
-    )
-    return read, ingest, machine
-
-
-def _calm_again(shared: _Shared) -> bool:
+def _calm_again(shared: Shared) -> bool:
     """Wait until both sides answer; False if they do not."""
     stop = time.monotonic() + _RECOVERY
     quiet = 0
@@ -216,19 +197,6 @@ def _calm_again(shared: _Shared) -> bool:
         quiet = quiet + 1 if all(now - since < SILENCE for since in shared.since[:]) else 0
         time.sleep(0.05)
     return quiet >= 10
-
-
-def _cpu_seconds(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-def _peak(pid: int) -> int:
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) * 1024 if found else 0
 
 
 def _configured(folder: Path) -> dict[str, str]:
@@ -260,15 +228,13 @@ def _load(folder: Path, token: str) -> None:
 
 
 @contextmanager
-def _company(server: Serving, tokens: dict[str, str], senders: int) -> Iterator[_Shared]:
-    shared = _Shared(
-        _spawn.Value("q", 0), _spawn.Array("d", 3), _spawn.Array("d", 3), _spawn.Event()
-    )
+def _company(server: Serving, tokens: dict[str, str], senders: int) -> Iterator[Shared]:
+    shared = new_shared()
     idle = f"http://127.0.0.1:{free_port()}"
     company = [
-        _spawn.Process(target=_idle_server, args=(urlsplit(idle).port, shared.stop)),
-        _spawn.Process(target=_prober, args=((server.read, server.ingest, idle), shared)),
-        _spawn.Process(target=_honest, args=(server.ingest, tokens["ingest"], senders, shared)),
+        spawn.Process(target=idle_server, args=(urlsplit(idle).port, shared.stop)),
+        spawn.Process(target=prober, args=((server.read, server.ingest, idle), shared)),
+        spawn.Process(target=_honest, args=(server.ingest, tokens["ingest"], senders, shared)),
     ]
     for process in company:
         process.start()
@@ -285,51 +251,6 @@ def _company(server: Serving, tokens: dict[str, str], senders: int) -> Iterator[
             process.join(5)
             if process.is_alive():
                 process.terminate()
-
-
-def _idle_server(port: int, stop: Event) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
-        await reader.read()
-        writer.close()
-
-    async def serve() -> None:
-        async with await asyncio.start_server(answer, "127.0.0.1", port):
-            await asyncio.to_thread(stop.wait)
-
-    asyncio.run(serve())
-
-
-def _prober(sides: Sequence[str], shared: _Shared) -> None:
-    threads = [
-        threading.Thread(target=_probe, args=(side, number, shared), daemon=True)
-        for number, side in enumerate(sides)
-    ]
-    for thread in threads:
-        thread.start()
-    shared.stop.wait()
-
-
-def _probe(side: str, number: int, shared: _Shared) -> None:
-    """Ask until there is an answer; what fails goes on counting."""
-    parts = urlsplit(side)
-    shared.since[number] = time.monotonic()
-    while not shared.stop.is_set():
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-        with suppress(OSError, http.client.HTTPException):
-            connection.request("GET", "/healthz")
-            answer = connection.getresponse()
-            answer.read()
-            if answer.status == 200:
-                now = time.monotonic()
-                shared.longest[number] = max(shared.longest[number], now - shared.since[number])
-                connection.close()
-                time.sleep(_PROBE)
-                shared.since[number] = time.monotonic()
-                continue
-        connection.close()
-        time.sleep(_PROBE)
 
 
 class _Sender:
@@ -355,7 +276,7 @@ class _Sender:
         return False
 
 
-def _honest(side: str, token: str, senders: int, shared: _Shared) -> None:
+def _honest(side: str, token: str, senders: int, shared: Shared) -> None:
     bodies = list(_batches())
     threads = [
         threading.Thread(target=_send, args=(side, token, bodies[n::senders], shared), daemon=True)
@@ -366,7 +287,7 @@ def _honest(side: str, token: str, senders: int, shared: _Shared) -> None:
     shared.stop.wait()
 
 
-def _send(side: str, token: str, bodies: list[tuple[bytes, int]], shared: _Shared) -> None:
+def _send(side: str, token: str, bodies: list[tuple[bytes, int]], shared: Shared) -> None:
     sender = _Sender(side, token)
     number = 0
     due = time.monotonic()
@@ -409,7 +330,7 @@ class _Signals:
 
 
 def _attack(name: str, attacker: Attacker, signals: _Signals) -> None:
-    os.nice(-_PRIORITY)
+    os.nice(-PRIORITY)
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     attack = next(each for each in ATTACKS if each.name == name)

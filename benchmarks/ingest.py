@@ -23,12 +23,14 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import msgspec
 
@@ -41,15 +43,15 @@ from tests.serving import serving
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-_TICK = os.sysconf("SC_CLK_TCK")
+TICK = os.sysconf("SC_CLK_TCK")
 # Enough hosts that all rows are of a few minutes, as agents send them: rows of hours that are
 # summed already would be added to the sums as well, which the bare inserts do not do.
 _HOSTS = 100
-_FLAT = (
+FLAT = (
     "CREATE TABLE t (hostname TEXT, time TEXT, process TEXT, pid INTEGER, reason TEXT, cgroup TEXT,"
     " stack TEXT, elapsed INTEGER, count INTEGER, lengths TEXT)"
 )
-_INTEGERS = (
+INTEGERS = (
     "CREATE TABLE t (time BIGINT NOT NULL, seq BIGINT NOT NULL, hostname INTEGER, process INTEGER,"
     " pid BIGINT, tid BIGINT, reason INTEGER, cgroup INTEGER, stack BIGINT, elapsed BIGINT,"
     " count BIGINT, lengths TEXT, PRIMARY KEY (time, seq)) WITHOUT ROWID"
@@ -57,6 +59,7 @@ _INTEGERS = (
 # Rows a second of the server of 2016 in its own best case, measured once on two such cores.
 _OF_2016 = 56_000
 _PATIENCE = 30
+JSON = "application/json"
 
 
 @dataclass(frozen=True)
@@ -98,17 +101,18 @@ def main() -> None:
                 _only(options.start, folder / str(number), bodies, options.senders, workers)
             return
         ours = over_http(folder, [body_of(batch) for batch in batches], options.senders)
-        flat = bare(folder / "flat.db", _FLAT, list(_flat(minutes)), options.batch)
-        integers = bare(folder / "integers.db", _INTEGERS, list(_integers(minutes)), options.batch)
+        texts = bare(folder / "flat.db", FLAT, list(flat(minutes)), options.batch)
+        numbers = list(integers_of(minutes))
+        integers = bare(folder / "integers.db", INTEGERS, numbers, options.batch)
         victoria = None
         if program := shutil.which("victoria-metrics"):
-            lines = [_lines(batch) for batch in batches]
+            lines = [lines_of(batch) for batch in batches]
             victoria = on_victoria(program, folder, lines, options.senders)
-    for result in (ours, flat, integers, victoria):
+    for result in (ours, texts, integers, victoria):
         if result:
             print(result)
     kept = [
-        _judged(ours, "bare executemany of flat text", 1, flat.rows_per_second),
+        _judged(ours, "bare executemany of flat text", 1, texts.rows_per_second),
         _judged(ours, "the server of 2016", 5, _OF_2016),
     ]
     if victoria:
@@ -135,12 +139,17 @@ def _only(
 
 
 def over_http(
-    folder: Path, bodies: Sequence[tuple[bytes, int]], senders: int, flags: Sequence[str] = ()
+    folder: Path,
+    bodies: Sequence[tuple[bytes, int]],
+    senders: int,
+    flags: Sequence[str] = (),
+    kind: str = JSON,
 ) -> Result:
+    """Send each body under a key, as agents do; `kind` is the type of their content."""
     url = "/api/v1/ingest"
     with serving(folder, *flags) as server:
-        _send(server.ingest + url, bodies[:2])
-        elapsed, used = _sent(server.process.pid, server.ingest + url, bodies, senders)
+        _send(server.ingest + url, bodies[:2], kind)
+        elapsed, used = sent(server.process.pid, server.ingest + url, bodies, senders, kind)
     rows = sum(count for _, count in bodies)
     return Result("over HTTP, validated and durable", rows / elapsed, used / rows * 1e6)
 
@@ -157,7 +166,7 @@ def on_victoria(
     try:
         _wait_for(port)
         url = f"http://127.0.0.1:{port}/write"
-        elapsed, used = _sent(process.pid, url, bodies, senders)
+        elapsed, used = sent(process.pid, url, bodies, senders)
     finally:
         process.terminate()
         process.wait(_PATIENCE)
@@ -174,24 +183,22 @@ def _wait_for(port: int) -> None:
             time.sleep(0.05)
         else:
             return
-    raise SystemExit("VictoriaMetrics does not answer")
+    raise RuntimeError("VictoriaMetrics does not answer")
 
 
-def _sent(
-    pid: int, url: str, bodies: Sequence[tuple[bytes, int]], senders: int
+def sent(
+    pid: int, url: str, bodies: Sequence[tuple[bytes, int]], senders: int, kind: str = JSON
 ) -> tuple[float, float]:
-    """Seconds of the clock, and of the receiver's processor time."""
-    before = _cpu_seconds(pid)
-    started = time.perf_counter()
-    threads = [
-        threading.Thread(target=_send, args=(url, bodies[number::senders]))
-        for number in range(senders)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return time.perf_counter() - started, _cpu_seconds(pid) - before
+    """Return seconds of the clock, and of the receiver's processor time.
+
+    Raises RuntimeError if a body is refused.
+    """
+    before = cpu_seconds(pid)
+    with ThreadPoolExecutor(senders) as pool:
+        started = time.perf_counter()
+        parts = [bodies[number::senders] for number in range(senders)]
+        list(pool.map(partial(_send, url, kind=kind), parts))
+        return time.perf_counter() - started, cpu_seconds(pid) - before
 
 
 def bare(path: Path, table: str, rows: Sequence[Sequence[Any]], batch: int) -> Result:
@@ -208,7 +215,7 @@ def bare(path: Path, table: str, rows: Sequence[Sequence[Any]], batch: int) -> R
         connection.execute("COMMIT")
     elapsed, used = time.perf_counter() - started, time.process_time() - used
     connection.close()
-    name = "bare executemany, " + ("flat text" if table is _FLAT else "integers")
+    name = "bare executemany, " + ("flat text" if table is FLAT else "integers")
     return Result(name, len(rows) / elapsed, used / len(rows) * 1e6)
 
 
@@ -222,21 +229,35 @@ def minutes_of(rows: int, *, lengths: bool) -> Iterator[Minute]:
 
 
 def by_host(minutes: Iterable[Minute], batch: int) -> Iterator[list[Minute]]:
-    """Batches of about so many rows: as many minutes of a host as that takes."""
+    """Yield batches of so many rows of a host, and last those that are left."""
     kept: dict[str, list[Minute]] = {}
-    for minute in minutes:
-        waiting = kept.setdefault(minute.host, [])
-        waiting.append(minute)
-        if sum(len(m.pairs) for m in waiting) >= batch:
-            yield kept.pop(minute.host)
-    yield from kept.values()
+    for each in minutes:
+        waiting, left = kept.setdefault(each.host, []), each
+        room = batch - sum(len(minute.pairs) for minute in waiting)
+        while len(left.pairs) >= room:
+            yield [*waiting, _part(left, 0, room)]
+            waiting.clear()
+            left, room = _part(left, room, len(left.pairs)), batch
+        if left.pairs:
+            waiting.append(left)
+    yield from filter(None, kept.values())
+
+
+def _part(minute: Minute, start: int, stop: int) -> Minute:
+    return replace(
+        minute,
+        pairs=minute.pairs[start:stop],
+        elapsed=minute.elapsed[start:stop],
+        count=minute.count[start:stop],
+        lengths=minute.lengths[start:stop],
+    )
 
 
 def body_of(minutes: Sequence[Minute]) -> tuple[bytes, int]:
     places: dict[str, int] = {}
     rows = [
         {
-            "time": _iso(minute.time),
+            "time": iso(minute.time),
             "process": pair.process,
             "pid": pair.pid,
             "reason": pair.reason,
@@ -247,47 +268,47 @@ def body_of(minutes: Sequence[Minute]) -> tuple[bytes, int]:
             **({"lengths": lengths} if lengths else {}),
         }
         for minute in minutes
-        for pair, elapsed, count, lengths in _of(minute)
+        for pair, elapsed, count, lengths in rows_of(minute)
     ]
     body = {"hostname": minutes[0].host, "stacks": list(places), "offcputime": rows}
     return msgspec.json.encode(body), len(rows)
 
 
-def _of(minute: Minute) -> Iterator[tuple[Pair, int, int, Sequence[int]]]:
+def rows_of(minute: Minute) -> Iterator[tuple[Pair, int, int, Sequence[int]]]:
     return zip(minute.pairs, minute.elapsed, minute.count, minute.lengths, strict=True)
 
 
-def _lines(minutes: Sequence[Minute]) -> tuple[bytes, int]:
+def lines_of(minutes: Sequence[Minute]) -> tuple[bytes, int]:
     """Influx lines; a stack is its hash, as a label of 500 bytes would be cut off."""
     lines = [
         f"offcputime,hostname={minute.host},process={pair.process},pid={pair.pid},"
         f"reason={pair.reason},cgroup=/system.slice/{pair.process}.service,"
         f"stack={text_hash(pair.stack)} elapsed={elapsed},count={count} {minute.time}000"
         for minute in minutes
-        for pair, elapsed, count, _ in _of(minute)
+        for pair, elapsed, count, _ in rows_of(minute)
     ]
     return "\n".join(lines).encode(), len(lines)
 
 
-def _iso(time_us: int) -> str:
+def iso(time_us: int) -> str:
     whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time_us // 1_000_000))
     return f"{whole}.{time_us % 1_000_000:06}Z"
 
 
-def _flat(minutes: Iterable[Minute]) -> Iterator[tuple[Any, ...]]:
+def flat(minutes: Iterable[Minute]) -> Iterator[tuple[Any, ...]]:
     for minute in minutes:
-        moment = _iso(minute.time)
-        for pair, elapsed, count, lengths in _of(minute):
+        moment = iso(minute.time)
+        for pair, elapsed, count, lengths in rows_of(minute):
             group = f"/system.slice/{pair.process}.service"
             yield (minute.host, moment, pair.process, pair.pid, pair.reason, group, pair.stack,
                    elapsed, count, histogram_text(lengths))  # fmt: skip
 
 
-def _integers(minutes: Iterable[Minute]) -> Iterator[tuple[Any, ...]]:
+def integers_of(minutes: Iterable[Minute]) -> Iterator[tuple[Any, ...]]:
     numbers: dict[str, int] = {}
     seq = 0
     for minute in minutes:
-        for pair, elapsed, count, lengths in _of(minute):
+        for pair, elapsed, count, lengths in rows_of(minute):
             seq += 1
             names = (minute.host, pair.process, pair.reason, "/" + pair.process)
             host, process, reason, group = (numbers.setdefault(n, len(numbers)) for n in names)
@@ -295,26 +316,27 @@ def _integers(minutes: Iterable[Minute]) -> Iterator[tuple[Any, ...]]:
                    text_hash(pair.stack), elapsed, count, histogram_text(lengths))  # fmt: skip
 
 
-def _send(url: str, bodies: Sequence[tuple[bytes, int]]) -> None:
+def _send(url: str, bodies: Sequence[tuple[bytes, int]], kind: str) -> None:
     parts = urlsplit(url)
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
-    headers = {"Content-Type": "application/json"}
     for body, _ in bodies:
-        connection.request("POST", parts.path, body, headers)
+        headers = {"Content-Type": kind, "Idempotency-Key": uuid4().hex}
+        connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         text = answer.read()
         if answer.status >= 300:
-            raise SystemExit(text.decode())
+            raise RuntimeError(f"{answer.status}: {text.decode(errors='replace')[:300]}")
     connection.close()
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Return the processor time of a process and its children."""
     process = Path(f"/proc/{pid}")
     fields = (process / "stat").read_text().rpartition(")")[2].split()
     children = (process / f"task/{pid}/children").read_text().split()
-    own = (int(fields[11]) + int(fields[12])) / _TICK
-    return own + sum(_cpu_seconds(int(child)) for child in children)
+    own = (int(fields[11]) + int(fields[12])) / TICK
+    return own + sum(cpu_seconds(int(child)) for child in children)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ async def load(settings: Settings, hosts: int, span: Span) -> None:
     store = await opened(settings)
     try:
         fleet = Fleet(hosts)
-        await _rows(store, fleet, span)
+        await load_rows(store, fleet, span)
         started = time.perf_counter()
         await roll_up(store)
         print(f"  sums: {time.perf_counter() - started:.1f} s")
@@ -64,7 +64,7 @@ async def load_without_lengths(settings: Settings, hosts: int, span: Span) -> No
     """Rows of agents that keep no histogram, and nothing else."""
     store = await opened(settings)
     try:
-        await _rows(store, Fleet(hosts), span, lengths=False)
+        await load_rows(store, Fleet(hosts), span, lengths=False)
     finally:
         await store.close()
 
@@ -77,7 +77,8 @@ async def opened(settings: Settings) -> Store:
     return store
 
 
-async def _rows(store: Store, fleet: Fleet, span: Span, *, lengths: bool = True) -> None:
+async def load_rows(store: Store, fleet: Fleet, span: Span, *, lengths: bool = True) -> int:
+    """Store them as they come in each minute; return how many they are."""
     started = time.perf_counter()
     minutes = (span.stop - span.start) // MINUTE
     rows = 0
@@ -93,6 +94,7 @@ async def _rows(store: Store, fleet: Fleet, span: Span, *, lengths: bool = True)
             print(f"  {number // (60 * fleet.hosts)} h loaded", file=sys.stderr)
     seconds = time.perf_counter() - started
     print(f"  {rows:,} rows loaded in {seconds:.0f} s, {store.writer.counters.commits} commits")
+    return rows
 
 
 def batch_of(store: Store, minute: Minute, *, lengths: bool) -> Batch:

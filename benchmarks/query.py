@@ -83,6 +83,8 @@ BARE = {
         f"time < {BEGIN + HOUR}", f"time < {BEGIN + HOUR // 2}", 1
     ).replace(f"time >= {BEGIN} AND time < {BEGIN + HOUR}", f"time >= {BEGIN + HOUR // 2}"),
     "quality": f"SELECT hostname, SUM(count) {ROWS} GROUP BY hostname",
+    "search": f"SELECT k.frames, g.v, g.n FROM (SELECT stack, SUM(elapsed) AS v, COUNT(*) AS n"
+    f" {ROWS} GROUP BY stack) AS g JOIN kscope_stack AS k ON k.id = g.stack",
 }
 # Expressions that another engine spells differently.
 MARIADB = {f"/ {STEP}": f"DIV {STEP}", "AS INTEGER": "AS SIGNED"}
@@ -90,6 +92,7 @@ ASKED = {
     "compare": [("from", str(BEGIN + HOUR // 2))],
     "heatmap": [("value", "elapsed")],
     "histogram": [("value", "elapsed")],
+    "search": [("text", "leaf_1")],
     "values": [("column", "process")],
 }
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.scaling [--write]
 
-`MEASURED` has the figures and the commands that print them. After a new measurement put the figure
-in there, and run the script with `--write`, which replaces both in docs/scaling.md.
+`measured.json` has the figures: `benchmarks/run` writes those that its parts have measured. With
+`--write` the script replaces both in docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -14,8 +14,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from benchmarks.fleet import ROWS_PER_MINUTE
 
+MEASURED_FILE = Path(__file__).parent / "measured.json"
+BYTES, RATE, GRAPH = "bytes a row", "rows/s", "s for a flame graph of 10 million rows"
+ENGINES = ("SQLite", "MariaDB", "ClickHouse")
+# The names that figures have in the file, and in the results of `benchmarks/run`.
+FIGURES = frozenset(f"{engine} {figure}" for engine in ENGINES for figure in (BYTES, RATE, GRAPH))
 DOC = Path(__file__).parent.parent / "docs" / "scaling.md"
 HOSTS = (10, 100, 1_000, 10_000)
 MINUTES_A_DAY = 24 * 60
@@ -40,32 +47,26 @@ class Engine:
 
 @dataclass(frozen=True)
 class Measured:
-    """The figures that the table is computed from, each with the command that prints it."""
+    """The figures that the table is computed from."""
 
+    sqlite: Engine
+    mariadb: Engine
+    clickhouse: Engine
     # benchmarks/fleet.py: off-CPU rows of a host, as its agent sends them.
     rows_a_minute: int = ROWS_PER_MINUTE
-    sqlite: Engine = Engine(
-        "SQLite",
-        bytes_a_row=66,  # python -m benchmarks.storage: "rows of the probe"
-        rows_a_second=85_000,  # python -m benchmarks.ingest --lengths: "over HTTP"
-        graph_seconds=7.1,  # python -m benchmarks.clickhouse --rows 10000000 --full
-    )
-    mariadb: Engine = Engine(
-        "MariaDB",
-        bytes_a_row=110,  # python -m benchmarks.storage: "InnoDB's estimate", of rows alone
-        rows_a_second=43_000,  # python -m benchmarks.ingest --lengths --start mariadb
-        graph_seconds=None,
-    )
-    clickhouse: Engine = Engine(
-        "ClickHouse",
-        bytes_a_row=5.6,  # python -m benchmarks.clickhouse --rows 10000000: "without the sums"
-        rows_a_second=80_000,  # python -m benchmarks.clickhouse: "through Kernelscope"
-        graph_seconds=0.37,  # python -m benchmarks.clickhouse --rows 10000000: "flamegraph"
-    )
 
     @property
     def engines(self) -> tuple[Engine, ...]:
         return self.sqlite, self.mariadb, self.clickhouse
+
+
+def read_measured() -> Measured:
+    found: dict[str, float] = msgspec.json.decode(MEASURED_FILE.read_bytes())
+    engines = (
+        Engine(name, *(found.get(f"{name} {figure}") for figure in (BYTES, RATE, GRAPH)))
+        for name in ENGINES
+    )
+    return Measured(*engines)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Choices:
     replicas: int = 2
 
 
-MEASURED = Measured()
+MEASURED = read_measured()
 CHOICES = Choices()
 
 

@@ -98,8 +98,8 @@ def size(path: Path, folder: Path, hosts: int) -> bool:
     if not plain_path.exists():
         settings = Settings(database=SQLite(plain_path))
         asyncio.run(load_without_lengths(settings, hosts, _span(1)))
-    rows, parts = _sizes(path)
-    plain_rows, plain_parts = _sizes(plain_path)
+    rows, parts = sizes(path)
+    plain_rows, plain_parts = sizes(plain_path)
     own = f"kscope_rows_{TABLE}"
     sums = sum(length for name, length in parts.items() if "_rollup_" in name)
     # Strings, stacks, batches, every index: all that is not rows and not sums.
@@ -117,7 +117,7 @@ def size(path: Path, folder: Path, hosts: int) -> bool:
     return kept[1]
 
 
-def _sizes(path: Path) -> tuple[int, dict[str, int]]:
+def sizes(path: Path) -> tuple[int, dict[str, int]]:
     """How many rows, and the bytes of each table and index."""
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from benchmarks.ingest import body_of, by_host, minutes_of
+from benchmarks.ingest import JSON, body_of, by_host, minutes_of
 from benchmarks.on_clickhouse.engine import empty_database
 from benchmarks.on_clickhouse.size import VERDICTS
 from kscope.store.schema.interning import text_hash
@@ -80,14 +80,15 @@ def measure(engine: Engine, folder: Path, rows: int, senders: int, repeat: int) 
     The ways take turns, so that all of them have the same machine.
     """
     batches = list(by_host(minutes_of(rows, lengths=True), _BATCH))
+    bodies = [body_of(batch)[0] for batch in batches]
     count = sum(len(minute.pairs) for batch in batches for minute in batch)
     print(
         f"ingest of {count:,} rows, gzip, {_BATCH:,} a batch, {senders} senders, best of {repeat}",
         flush=True,
     )
     ways = {
-        _OURS: partial(_through, engine, folder, batches, senders),
-        **{form.name: partial(_straight, engine, form, batches, senders) for form in (TEXTS, IDS)},
+        _OURS: partial(through, engine, folder, bodies, senders),
+        **{form.name: partial(straight, engine, form, batches, senders) for form in (TEXTS, IDS)},
     }
     seconds = dict.fromkeys(ways, math.inf)
     for _ in range(repeat):
@@ -100,14 +101,15 @@ def measure(engine: Engine, folder: Path, rows: int, senders: int, repeat: int) 
     return [reached]
 
 
-def _through(
-    engine: Engine, folder: Path, batches: Sequence[Sequence[Minute]], senders: int
+def through(
+    engine: Engine, folder: Path, bodies: Sequence[bytes], senders: int, kind: str = JSON
 ) -> float:
+    """Return the seconds that a server with an empty database takes; `kind` is a content type."""
     with empty_database(engine, "ingest") as of, serving(folder, *of.flags) as server:
         _wait_for_first_round(of)
-        json = {"Content-Type": "application/json"}
-        target = Target(f"{server.ingest}/api/v1/ingest", json, keyed=True)
-        return _seconds(target, [body_of(batch)[0] for batch in batches], senders)
+        headers = {"Content-Type": kind}
+        target = Target(f"{server.ingest}/api/v1/ingest", headers, keyed=True)
+        return _seconds(target, bodies, senders)
 
 
 def _wait_for_first_round(of: Engine) -> None:
@@ -118,7 +120,7 @@ def _wait_for_first_round(of: Engine) -> None:
         before, ((count,),) = count, of.rows("SELECT count() FROM kscope_progress")
 
 
-def _straight(
+def straight(
     engine: Engine, form: Form, batches: Sequence[Sequence[Minute]], senders: int
 ) -> float:
     with empty_database(engine, "flat") as of:
@@ -166,7 +168,7 @@ def _seconds(target: Target, bodies: Sequence[bytes], senders: int) -> float:
     for thread in threads:
         thread.join()
     if failed:
-        raise SystemExit(failed[0])
+        raise RuntimeError(failed[0])
     return time.perf_counter() - started
 
 

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -253,7 +254,30 @@ def median(runs: list[dict[str, float | None]], step: str) -> str:
     return f"{statistics.median(found):9.0f}" if found else f"{'-':>9}"
 
 
-def report(sizes: list[int], repeat: int) -> None:
+STEPS = ("idle", "paint", "zoom", "search")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The milliseconds of each step, in every repetition that did not fail."""
+
+    subject: str
+    nodes: int
+    runs: list[dict[str, float | None]]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium") or "/usr/bin/chromium"
+        options = ["--no-sandbox", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=path, args=options)
+        yield browser
+        browser.close()
+
+
+def measured(browser: Browser, sizes: list[int], repeat: int) -> Iterator[Runs]:
+    """Yield the runs of each subject and size; subjects take turns."""
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder)
         build(site)
@@ -261,26 +285,26 @@ def report(sizes: list[int], repeat: int) -> None:
         server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         base = f"http://127.0.0.1:{server.server_port}"
-        with sync_playwright() as playwright:
-            path = shutil.which("chromium") or "/usr/bin/chromium"
-            options = ["--no-sandbox", "--disable-background-networking"]
-            browser = playwright.chromium.launch(executable_path=path, args=options)
-            print(f"{platform.machine()}, Chromium {browser.version}, median of {repeat}, ms")
-            print(f"{'':14}{'nodes':>8}{'idle':>9}{'paint':>9}{'zoom':>9}{'search':>9}")
-            for nodes in sizes:
-                for subject in (*SUBJECTS, "speedscope"):
-                    runs = [
+        for nodes in sizes:
+            found = [Runs(subject, nodes, []) for subject in (*SUBJECTS, "speedscope")]
+            for _ in range(repeat):
+                for each in found:
+                    each.runs.append(
                         measure_speedscope(browser, base, site, nodes)
-                        if subject == "speedscope"
-                        else measure(browser, base, subject, nodes)
-                        for _ in range(repeat)
-                    ]
-                    figures = "".join(
-                        median(runs, step) for step in ("idle", "paint", "zoom", "search")
+                        if each.subject == "speedscope"
+                        else measure(browser, base, each.subject, nodes)
                     )
-                    print(f"{subject:14}{nodes:8}{figures}", flush=True)
-            browser.close()
+            yield from found
         server.shutdown()
+
+
+def report(sizes: list[int], repeat: int) -> None:
+    with chromium() as browser:
+        print(f"{platform.machine()}, Chromium {browser.version}, median of {repeat}, ms")
+        print(f"{'':14}{'nodes':>8}{'idle':>9}{'paint':>9}{'zoom':>9}{'search':>9}")
+        for each in measured(browser, sizes, repeat):
+            figures = "".join(median(each.runs, step) for step in STEPS)
+            print(f"{each.subject:14}{each.nodes:8}{figures}", flush=True)
 
 
 def main() -> None:

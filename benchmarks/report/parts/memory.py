@@ -1,0 +1,76 @@
+"""Resident memory of a server, at rest and after work."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import columns, ingest
+from benchmarks.report.results import Found, Measured, Table
+from benchmarks.report.turns import Options, Taken, take_turns
+from tests.serving import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROWS, COLUMNS = "rows, JSON", "columns, MessagePack"
+_FORMS = {COLUMNS: (columns.as_msgpack, columns.MSGPACK), ROWS: (ingest.body_of, ingest.JSON)}
+_FILES = 1024
+_SENDERS, _BATCH = 4, 10_000
+_REST = 3.0
+_GRAPHS = 3
+
+
+@dataclass(frozen=True)
+class Result:
+    """MB."""
+
+    rest: float
+    stored: float
+    asked: float
+    peak: float
+
+
+def measure(options: Options) -> Found:
+    rows = options.size(1_000_000, 50_000)
+    minutes = list(ingest.minutes_of(rows, lengths=True))
+    batches = list(ingest.by_host(minutes, _BATCH))
+    span = (minutes[0].time - 60_000_000, minutes[-1].time + 60_000_000)
+    ways = {
+        form: partial(_used, [encode(batch) for batch in batches], kind, span)
+        for form, (encode, kind) in _FORMS.items()
+    }
+    taken: Taken[Result] = take_turns(ways, options.repeat)
+    rows = sum(len(minute.pairs) for minute in minutes)
+    heads = ("bodies", "at rest, MB", "after the rows", f"after {_GRAPHS} flame graphs", "most")
+    names = ("rest", "stored", "asked", "peak")
+    lines = tuple(
+        (form, *(Measured(tuple(getattr(each, name) for each in results)) for name in names))
+        for form, results in taken.results.items()
+    )
+    title = f"`kscope serve` that gets {rows:,} rows, {_SENDERS} senders, batches of {_BATCH:,}"
+    return Found(tables=(Table(title, heads, lines),), failures=tuple(taken.failures))
+
+
+def _used(
+    bodies: Sequence[tuple[bytes, int]], kind: str, span: tuple[int, int], folder: Path
+) -> Result:
+    with serving(folder, files=_FILES) as server:
+        pid = server.process.pid
+        time.sleep(_REST)
+        rest = _of(pid, "VmRSS")
+        ingest.sent(pid, f"{server.ingest}/api/v1/ingest", bodies, _SENDERS, kind)
+        stored = _of(pid, "VmRSS")
+        for _ in range(_GRAPHS):
+            asked = {"from": span[0], "to": span[1]}
+            server.get("/api/v1/flamegraph/offcputime", **asked).raise_for_status()
+        return Result(rest, stored, _of(pid, "VmRSS"), _of(pid, "VmHWM"))
+
+
+def _of(pid: int, name: str) -> float:
+    found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) * 1024 / 1e6 if found else 0.0
