@@ -96,7 +96,7 @@ def _apart(kind: AbstractContextManager[Engine]) -> Iterator[Engine]:
 async def _read(of: Engine, folder: Path, given: argparse.Namespace) -> list[bool]:
     wanted, day = Size(given.rows), (BEGIN, BEGIN + DAY)
     lite = Settings(SQLite(folder / "lite.db"), query_deadline=_DEADLINE)
-    async with _stores(of.settings, lite) as (store, beside):
+    async with stores(of.settings, lite) as (store, beside):
         other = beside if "sqlite" in given.only else None
         loaded, part = await load(wanted, store, other, full=given.full)
         _print_loaded(loaded, store)
@@ -138,7 +138,7 @@ def _print_loaded(loaded: Loaded, store: Store) -> None:
 
 
 @asynccontextmanager
-async def _stores(*settings: Settings) -> AsyncIterator[list[Store]]:
+async def stores(*settings: Settings) -> AsyncIterator[list[Store]]:
     stores = [await opened(each) for each in settings]
     try:
         yield stores

@@ -28,6 +28,7 @@ import os
 import platform
 import random
 import sqlite3
+import sys
 import tempfile
 import time
 from contextlib import asynccontextmanager
@@ -256,8 +257,31 @@ async def opened(engine: Engine) -> AsyncIterator[Store]:
         await store.close()
 
 
+@dataclass(frozen=True)
+class TakenOfAll:
+    """A question about so many last minutes: until its first line, and until its last byte."""
+
+    name: str
+    minutes: int
+    firsts: list[Taken]
+    taken: list[Taken]
+    size: int
+
+
 async def run_of_all(engine: Engine, hours: float, repeat: int) -> None:
-    """Questions of all data types, about ten minutes and about an hour."""
+    """Print the times of questions of all data types, about ten minutes and about an hour."""
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},")
+    print(f"{engine.name}: {hours:g} h, best of {repeat}")
+    print(f"{'question':12} {'range':>7} " + " ".join(f"{name:>9}" for name in COLUMNS_OF_ALL))
+    for each in await asked_of_all(engine, hours, repeat):
+        firsts, taken = each.firsts, each.taken
+        best = (min(firsts).wall, min(taken).wall, min(one.cpu for one in taken))
+        new = (firsts[0].wall, taken[0].wall, taken[0].cpu)
+        texts = [f"{1000 * one:6.0f} ms" for one in (*best, *new)]
+        print(f"{each.name:12} {each.minutes:3} min {' '.join(texts)} {each.size / 1e6:6.2f} MB")
+
+
+async def asked_of_all(engine: Engine, hours: float, repeat: int) -> list[TakenOfAll]:
     minutes = round(hours * 60)
     end = BEGIN + minutes * 60_000_000
     async with opened(engine) as store:
@@ -265,13 +289,12 @@ async def run_of_all(engine: Engine, hours: float, repeat: int) -> None:
             await fill(store, minutes)
         watch = Stopwatch()
         if await roll_up(store, end + HOUR):
-            print(f"sums in {watch.stop().wall:.0f} s", flush=True)
+            print(f"sums in {watch.stop().wall:.0f} s", file=sys.stderr)
         gc.freeze()
-        print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},")
-        print(f"{engine.name}: {hours:g} h, best of {repeat}")
-        print(f"{'question':12} {'range':>7} " + " ".join(f"{name:>9}" for name in COLUMNS_OF_ALL))
-        for name, length in (("changes", 10), ("changes", 6), ("overview", 60)):
-            await measure_of_all(store, name, (end - length * 60_000_000 - 7_000_000, end), repeat)
+        return [
+            await ask_all(store, name, (end - length * 60_000_000 - 7_000_000, end), repeat)
+            for name, length in (("changes", 10), ("changes", 6), ("overview", 60))
+        ]
 
 
 async def fill(store: Store, minutes: int) -> None:
@@ -279,10 +302,11 @@ async def fill(store: Store, minutes: int) -> None:
     for batch in everything.batches(store.catalog, Fleet(), BEGIN, minutes):
         await store.writer.write(batch)
         rows += len(batch)
-    print(f"{rows:,} rows", flush=True)
+    print(f"{rows:,} rows", file=sys.stderr)
 
 
-async def measure_of_all(store: Store, name: str, span: tuple[int, int], repeat: int) -> None:
+async def ask_all(store: Store, name: str, span: tuple[int, int], repeat: int) -> TakenOfAll:
+    """Ask one question of all data types."""
     taken, firsts, size = [], [], 0
     for _ in range(repeat):
         watch = Stopwatch()
@@ -295,11 +319,7 @@ async def measure_of_all(store: Store, name: str, span: tuple[int, int], repeat:
             lines.append(line)
         taken.append(watch.stop())
         size = len(lines[-1])
-    best = (min(firsts).wall, min(taken).wall, min(each.cpu for each in taken))
-    new = (firsts[0].wall, taken[0].wall, taken[0].cpu)
-    texts = [f"{1000 * each:6.0f} ms" for each in (*best, *new)]
-    minutes = (span[1] - span[0]) // 60_000_000
-    print(f"{name:12} {minutes:3} min {' '.join(texts)} {size / 1e6:6.2f} MB", flush=True)
+    return TakenOfAll(name, (span[1] - span[0]) // 60_000_000, firsts, taken, size)
 
 
 def reports(agent: Category) -> Batch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,12 +26,36 @@ if TYPE_CHECKING:
     from kscope.store.store import Store
 
 GOAL = 1.5
+OURS, ON_SQLITE = "ClickHouse through Kernelscope", "SQLite through Kernelscope"
 GOAL_OF_FLAME_GRAPH = 0.280
 HEADING = f"{'question':26} {'answer':>9} {'SQL':>9} {'ratio':>6}   goal    size     read from"
 
 
+@dataclass(frozen=True)
+class Taken:
+    """The seconds of each repetition: the answer's, and those of the SQL beside it."""
+
+    name: str
+    source: str
+    whole: list[float]
+    bare: list[float]
+    size: int
+
+
 async def measure(store: Store, engine: Engine, asked: Asked, repeat: int) -> bool:
     """Print the best times of both, and return whether the goal is reached."""
+    taken = await times(store, engine, asked, repeat)
+    ours, sql = min(taken.whole), min(taken.bare)
+    print(
+        f"{taken.name:26} {1000 * ours:6.0f} ms {1000 * sql:6.0f} ms {ours / sql:6.2f}"
+        f" {VERDICTS[ours <= GOAL * sql]:>6} {taken.size / 1e6:6.2f} MB  {taken.source}",
+        flush=True,
+    )
+    return ours <= GOAL * sql
+
+
+async def times(store: Store, engine: Engine, asked: Asked, repeat: int) -> Taken:
+    """Ask the question and run the SQL, in turns."""
     found = msgspec.json.decode(await answer(store, asked))
     source = found["meta"]["source"]
     statements = asked.statements(_table(source), int(found.get("step", 1)))
@@ -44,13 +69,7 @@ async def measure(store: Store, engine: Engine, asked: Asked, repeat: int) -> bo
             bare.append(await _timed(lambda: by_hand(client, statements, asked)))
     finally:
         client.close()
-    ours, sql = min(whole), min(bare)
-    print(
-        f"{asked.name:26} {1000 * ours:6.0f} ms {1000 * sql:6.0f} ms {ours / sql:6.2f}"
-        f" {VERDICTS[ours <= GOAL * sql]:>6} {size / 1e6:6.2f} MB  {source}",
-        flush=True,
-    )
-    return ours <= GOAL * sql
+    return Taken(asked.name, source, whole, bare, size)
 
 
 async def answer(store: Store, asked: Asked) -> bytes:
@@ -88,28 +107,36 @@ def _table(source: str) -> str:
 async def measure_flame_graph(
     stores: tuple[Store, Store], engine: Engine, lite: Path, asked: Asked, rows: tuple[int, int]
 ) -> bool:
-    """Print the times of all rows' flame graph on both engines, interleaved."""
+    """Print the times of all rows' flame graph on both engines."""
+    taken = await times_of_flame_graph(stores, engine, lite, asked, 3)
+    print(f"flame graph of all rows: {rows[0]:,}, of SQLite {rows[1]:,}")
+    for name, seconds in taken.items():
+        print(f"  {name:32} {1000 * min(seconds):7,.0f} ms")
+    ours = min(taken[OURS])
+    print(f"  goal {1000 * GOAL_OF_FLAME_GRAPH:.0f} ms  {VERDICTS[ours <= GOAL_OF_FLAME_GRAPH]}")
+    return ours <= GOAL_OF_FLAME_GRAPH
+
+
+async def times_of_flame_graph(
+    stores: tuple[Store, Store], engine: Engine, lite: Path, asked: Asked, repeat: int
+) -> dict[str, list[float]]:
+    """Return the seconds of each way, which take turns."""
     alone = asked.statements("kscope_rows_offcputime", 1)[0]
-    best: dict[str, list[float]] = {}
+    taken: dict[str, list[float]] = {}
     client = engine.client()
     ways = {
-        "ClickHouse through Kernelscope": lambda: answer(stores[0], asked),
+        OURS: lambda: answer(stores[0], asked),
         "ClickHouse, groups alone": lambda: _timed(lambda: client.query(alone)),
-        "SQLite through Kernelscope": lambda: answer(stores[1], asked),
+        ON_SQLITE: lambda: answer(stores[1], asked),
         "SQLite, groups alone": lambda: _timed(lambda: _on_sqlite(lite, alone)),
     }
-    for _ in range(3):
+    for _ in range(repeat):
         for name, way in ways.items():
             started = time.perf_counter()
             await way()
-            best.setdefault(name, []).append(time.perf_counter() - started)
+            taken.setdefault(name, []).append(time.perf_counter() - started)
     client.close()
-    print(f"flame graph of all rows: {rows[0]:,}, of SQLite {rows[1]:,}")
-    for name, taken in best.items():
-        print(f"  {name:32} {1000 * min(taken):7,.0f} ms")
-    ours = min(best["ClickHouse through Kernelscope"])
-    print(f"  goal {1000 * GOAL_OF_FLAME_GRAPH:.0f} ms  {VERDICTS[ours <= GOAL_OF_FLAME_GRAPH]}")
-    return ours <= GOAL_OF_FLAME_GRAPH
+    return taken
 
 
 async def _timed(work: Callable[[], object]) -> float:

@@ -145,22 +145,21 @@ ms longer than the idle server, at most 512 MB of resident memory.""",
         "Questions of all data types",
         """\
 Some hours of ten hosts with all data types. "What changed here?" compares the last minutes with
-24 earlier windows. `first` is the time until the first lines of the answer. Behind `new` are
-the times of the first run: that of the first question is of a store that was just opened. Sums
-of five minutes of every data type answer the earlier windows; an overview of an hour has steps
-of a minute, which only rows tell.""",
+24 earlier windows. The first time that a question is asked is in separate columns: that of the
+first line is of a store that was just opened. Sums of five minutes of every data type answer
+the earlier windows; an overview of an hour has steps of a minute, which only rows tell.""",
         minutes=6,
     ),
     Section(
         "clickhouse",
         "ClickHouse",
         """\
-A day's off-CPU rows of the fleet in ClickHouse: bytes of a row, questions beside hand-written
-SQL, and ingest beside the engine's own inserts. The engine is the library that tests use,
-behind HTTP in Python, which adds some milliseconds to each statement. A flame graph is built
-and encoded in Python. Statements of a few milliseconds wait for each other in the tests' node,
-so a second statement shows in short answers. With `--apart` the engine has one processor, and
-Kernelscope with its senders the other, as if the engine had a separate machine.""",
+A day's off-CPU rows of the fleet in ClickHouse: questions beside the SQL that a person who knows
+the tables writes, first of rows, then of sums, and bytes of everything that is stored. The
+engine is the library that tests use, behind HTTP in Python, which adds some milliseconds to each
+statement, and runs one short statement at a time. A flame graph is built and encoded in Python.
+With `--apart` the engine has one processor, and Kernelscope with its senders the other, as if
+the engine had a separate machine.""",
         minutes=12,
     ),
     Section(
@@ -197,7 +196,7 @@ GROWTH = {
     "values": "groups all rows by one column",
     "search": "groups all rows by stacks; the search itself reads each stack's frames once",
     "compare": "is two flame graphs of half the range",
-    "quality": "reads the agents' reports, of which there is one a minute, and one sum of rows",
+    "quality": "reads the reports that agents send each minute, and sums the rows of each host",
 }
 GROWTH_OF_INGEST = """\
 **How it grows.** One writer stores the batches that wait in one commit: more senders fill it

@@ -16,6 +16,7 @@ from benchmarks.on_clickhouse import ingest as on_clickhouse
 from benchmarks.report.machine import version
 from benchmarks.report.results import Found, Measured, Table
 from benchmarks.report.turns import Options, Taken, bytes_of, reason, say, take_turns
+from benchmarks.scaling import RATE
 from tests import mariadb
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def data_of(rows: int, batch: int, *, lengths: bool = False) -> Data:
 
 
 def measure(options: Options) -> Found:
-    rows = options.size(500_000, 50_000)
+    rows = options.size(400_000, 50_000)
     data = data_of(rows, USUAL_BATCH)
     found: list[tuple[list[Table], dict[str, Measured], list[str]]] = []
     if "sqlite" in options.engines:
@@ -102,7 +103,7 @@ def _engines() -> dict[str, str]:
     named = {
         VICTORIA: version("dpkg-query", "-W", "-f", "${Version}", "victoria-metrics"),
         INFLUX: version("dpkg-query", "-W", "-f", "${Version}", "influxdb"),
-        "MariaDB": version("mariadb", "--version").removeprefix("15.1"),
+        "MariaDB": version("dpkg-query", "-W", "-f", "${Version}", "mariadb-server"),
     }
     return {name: each for name, each in named.items() if each}
 
@@ -138,8 +139,7 @@ def _with_lengths(rows: int, repeat: int) -> tuple[list[Table], dict[str, Measur
     taken = take_turns(ways | {FLAT: _bare_flat(data)}, repeat)
     title = f"SQLite, rows with the histogram of their waits: {_described(data)}, "
     facts = _ratios(taken, "ingest with histograms", (FLAT,))
-    if COLUMNS_PACKED in taken.results:
-        facts["SQLite rows/s"] = _rates(taken.results[COLUMNS_PACKED])
+    facts |= _rate_of("SQLite", taken)
     return [_table(f"{title}{USUAL_SENDERS} senders", taken)], facts, taken.failures
 
 
@@ -297,10 +297,13 @@ def _on_clickhouse(data: Data, repeat: int) -> tuple[list[Table], dict[str, Meas
 
 
 def _facts_of(taken: Taken[Result], engine: str, peers: Sequence[str]) -> dict[str, Measured]:
-    facts = _ratios(taken, f"ingest {engine}", peers)
-    if COLUMNS_PACKED in taken.results:
-        facts[f"{engine} rows/s"] = _rates(taken.results[COLUMNS_PACKED])
-    return facts
+    return _ratios(taken, f"ingest {engine}", peers) | _rate_of(engine, taken)
+
+
+def _rate_of(engine: str, taken: Taken[Result]) -> dict[str, Measured]:
+    """Return the rate of columns, or of rows if columns failed."""
+    found = [taken.results[form] for form in (COLUMNS_PACKED, ROWS_JSON) if form in taken.results]
+    return {f"{engine} {RATE}": _rates(found[0])} if found else {}
 
 
 # Tables

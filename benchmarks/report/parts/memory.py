@@ -36,7 +36,7 @@ class Result:
 
 
 def measure(options: Options) -> Found:
-    rows = options.size(1_000_000, 50_000)
+    rows = options.size(500_000, 50_000)
     minutes = list(ingest.minutes_of(rows, lengths=True))
     batches = list(ingest.by_host(minutes, _BATCH))
     span = (minutes[0].time - 60_000_000, minutes[-1].time + 60_000_000)

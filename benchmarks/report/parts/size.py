@@ -53,7 +53,7 @@ class Result:
 
 def measure(options: Options) -> Found:
     # A host has 42,000 rows an hour.
-    hours = max(1, round(options.size(1_680_000, 420_000) / (42_000 * _HOSTS)))
+    hours = max(1, round(options.size(840_000, 420_000) / (42_000 * _HOSTS)))
     every: dict[str, tuple[str, Callable[[Path], Result]]] = {
         "sqlite": ("SQLite", partial(_on_sqlite, hours)),
         "mariadb": ("MariaDB", partial(_on_mariadb, hours)),
