@@ -59,6 +59,8 @@ INTEGERS = (
 # Rows a second of the server of 2016 in its own best case, measured once on two such cores.
 _OF_2016 = 56_000
 _PATIENCE = 30
+# Seconds; a server is idle if it used so much processor time between two looks.
+_SETTLING, _LOOK, _IDLE = 15, 0.4, 0.01
 JSON = "application/json"
 
 
@@ -193,12 +195,21 @@ def sent(
 
     Raises RuntimeError if a body is refused.
     """
+    settle(pid)
     before = cpu_seconds(pid)
     with ThreadPoolExecutor(senders) as pool:
         started = time.perf_counter()
         parts = [bodies[number::senders] for number in range(senders)]
         list(pool.map(partial(_send, url, kind=kind), parts))
         return time.perf_counter() - started, cpu_seconds(pid) - before
+
+
+def settle(pid: int) -> None:
+    """Wait until a server has done the first work of a new database: some seconds at most."""
+    end, before = time.monotonic() + _SETTLING, -1.0
+    while (now := cpu_seconds(pid)) > before + _IDLE and time.monotonic() < end:
+        before = now
+        time.sleep(_LOOK)
 
 
 def bare(path: Path, table: str, rows: Sequence[Sequence[Any]], batch: int) -> Result:

@@ -38,13 +38,14 @@ SECTIONS = (
         "ingest",
         "Rows that come in",
         """\
-Each server starts with an empty database for each repetition, and all ways take turns.
-Kernelscope checks every row, stores it under the key of its batch, and answers when it is on
-the disk. `executemany` and `LOAD DATA` write the same rows into one table, with a synced commit
-for each batch, and nothing else: no HTTP, no check, no ids of texts. InfluxDB syncs its log
-before it answers; VictoriaMetrics answers before anything is synced. Both have a hash in place
-of each stack. Senders, server and database share the machine. CPU is the processor time of the
-process that receives: of the server without its database, and of MariaDB for `LOAD DATA`.
+Each server starts with an empty database for each repetition, and takes rows when it is idle;
+all ways take turns. Kernelscope checks every row, stores it under the key of its batch, and
+answers when it is on the disk. `executemany` and `LOAD DATA` write the same rows into one
+table, with a synced commit for each batch, and nothing else: no HTTP, no check, no ids of
+texts. InfluxDB syncs its log before it answers; VictoriaMetrics answers before anything is
+synced. Both have a hash in place of each stack. Senders, server and database share the machine.
+CPU is the processor time of the process that receives: of the server without its database, and
+of MariaDB for `LOAD DATA`.
 
 Measured are not all combinations: the forms of a body with 4 senders and batches of 10,000
 rows; senders with batches of 1,000; batches with 4 senders; MariaDB and ClickHouse with half of
@@ -154,12 +155,12 @@ the earlier windows; an overview of an hour has steps of a minute, which only ro
         "clickhouse",
         "ClickHouse",
         """\
-A day's off-CPU rows of the fleet in ClickHouse: questions beside the SQL that a person who knows
-the tables writes, first of rows, then of sums, and bytes of everything that is stored. The
-engine is the library that tests use, behind HTTP in Python, which adds some milliseconds to each
-statement, and runs one short statement at a time. A flame graph is built and encoded in Python.
-With `--apart` the engine has one processor, and Kernelscope with its senders the other, as if
-the engine had a separate machine.""",
+A day's off-CPU rows of the fleet in ClickHouse: questions beside the SQL that a person who
+knows the tables writes, first of rows, then of sums, and bytes of everything that is stored.
+The engine is the library that tests use, behind HTTP in Python, which adds some milliseconds to
+each statement, and runs one short statement at a time. A flame graph is built and encoded in
+Python. With `--apart` the engine has one processor, and Kernelscope with its senders the other,
+as if the engine had a separate machine.""",
         minutes=12,
     ),
     Section(

@@ -93,6 +93,7 @@ def _burst(form: str, bodies: Sequence[tuple[bytes, int]], folder: Path) -> Resu
     with serving(folder, "--config", folder / "kernelscope.yaml", files=_FILES) as server:
         shared = new_shared()
         with _probed(server, shared), _agents(server.ingest, form, folder / "bodies") as agents:
+            ingest.settle(server.process.pid)
             begin_window(shared)
             sent, seconds = agents.send()
             read, ingested, idle = (1000 * each for each in silences(shared))
