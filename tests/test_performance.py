@@ -111,6 +111,19 @@ def test_every_link_to_a_part_of_the_page_leads_somewhere() -> None:
     assert [link for link in links if link[1] not in headings] == []
 
 
+def test_no_other_page_has_figures_of_speed() -> None:
+    """Rates and tables of times are on one page, which a script writes."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    figures = [
+        (path.name, line)
+        for path in pages
+        if path.name not in ("performance.md", "decisions.md")
+        for line in path.read_text().splitlines()
+        if re.search(r"\d rows/s|^\|.*\d (?:ns|us|ms|s) \|", line)
+    ]
+    assert figures == []
+
+
 def test_a_way_that_fails_is_left_out_and_named() -> None:
     """A peer that does not run costs its figure, not the part."""
 

@@ -77,20 +77,20 @@ def data_of(rows: int, batch: int, *, lengths: bool = False) -> Data:
 
 
 def measure(options: Options) -> Found:
-    rows = options.size(400_000, 50_000)
+    rows = options.size(1_000_000, 50_000)
     data = data_of(rows, USUAL_BATCH)
     found: list[tuple[list[Table], dict[str, Measured], list[str]]] = []
     if "sqlite" in options.engines:
         found += [
             _beside_peers(data, options.repeat),
-            _with_lengths(rows, options.repeat),
-            _by_senders(data, options.repeat),
-            _by_batch(data, options.repeat),
+            _with_lengths(rows // 2, options.repeat),
+            _by_senders(data.part(3), options.repeat),
+            _by_batch(data.part(3), options.repeat),
         ]
     if "mariadb" in options.engines:
-        found.append(_guarded("MariaDB", lambda: _on_mariadb(data.part(2), options.repeat)))
+        found.append(_guarded("MariaDB", lambda: _on_mariadb(data.part(5), options.repeat)))
     if "clickhouse" in options.engines:
-        found.append(_guarded("ClickHouse", lambda: _on_clickhouse(data.part(2), options.repeat)))
+        found.append(_guarded("ClickHouse", lambda: _on_clickhouse(data.part(5), options.repeat)))
     return Found(
         tables=tuple(table for tables, _, _ in found for table in tables),
         facts={name: value for _, facts, _ in found for name, value in facts.items()},
