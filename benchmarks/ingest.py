@@ -59,6 +59,7 @@ INTEGERS = (
 # Rows a second of the server of 2016 in its own best case, measured once on two such cores.
 _OF_2016 = 56_000
 _PATIENCE = 30
+_FILES = 1024
 # Seconds; a server is idle if it used so much processor time between two looks.
 _SETTLING, _LOOK, _IDLE = 15, 0.4, 0.01
 JSON = "application/json"
@@ -149,7 +150,9 @@ def over_http(
 ) -> Result:
     """Send each body under a key, as agents do; `kind` is the type of their content."""
     url = "/api/v1/ingest"
-    with serving(folder, *flags) as server:
+    # A server with workers starts processes, as none that is forked from a test may.
+    files = _FILES if "--workers" in flags else 0
+    with serving(folder, *flags, files=files) as server:
         _send(server.ingest + url, bodies[:2], kind)
         elapsed, used = sent(server.process.pid, server.ingest + url, bodies, senders, kind)
     rows = sum(count for _, count in bodies)
@@ -342,12 +345,11 @@ def _send(url: str, bodies: Sequence[tuple[bytes, int]], kind: str) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time of a process and its children."""
-    process = Path(f"/proc/{pid}")
-    fields = (process / "stat").read_text().rpartition(")")[2].split()
-    children = (process / f"task/{pid}/children").read_text().split()
-    own = (int(fields[11]) + int(fields[12])) / TICK
-    return own + sum(cpu_seconds(int(child)) for child in children)
+    """Return the processor time of a process and of the workers that it has started."""
+    listed = [each.read_text().split() for each in Path(f"/proc/{pid}/task").glob("*/children")]
+    workers = [int(child) for children in listed for child in children]
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK + sum(map(cpu_seconds, workers))
 
 
 if __name__ == "__main__":

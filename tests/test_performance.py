@@ -128,11 +128,11 @@ def test_a_way_that_fails_is_left_out_and_named() -> None:
     """A peer that does not run costs its figure, not the part."""
 
     def fails(_: Path) -> int:
-        raise RuntimeError("no such program\nmore")
+        raise RuntimeError("no such program\nmore\nthe end")
 
     taken = take_turns({"a": lambda _: 1, "b": fails}, repeat=3)
     assert taken.results == {"a": [1, 1, 1]}
-    assert taken.failures == ["b: RuntimeError: no such program"]
+    assert taken.failures == ["b: RuntimeError: no such program ... the end"]
 
 
 def test_sizes_are_measured_one_by_one() -> None:

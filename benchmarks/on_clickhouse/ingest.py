@@ -34,6 +34,7 @@ _BATCH = 5000
 _OURS = "through Kernelscope"
 _GZIP_LEVEL = 5
 _PATIENCE = 300
+_FILES = 1024
 _ROUND_SECONDS = 3
 # As durable as Kernelscope's tables: an insert is on the disk when it is answered.
 _DURABLE = "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
@@ -102,10 +103,18 @@ def measure(engine: Engine, folder: Path, rows: int, senders: int, repeat: int) 
 
 
 def through(
-    engine: Engine, folder: Path, bodies: Sequence[bytes], senders: int, kind: str = JSON
+    engine: Engine,
+    folder: Path,
+    bodies: Sequence[bytes],
+    senders: int,
+    kind: str = JSON,
+    *flags: str,
 ) -> float:
     """Return the seconds that a server with an empty database takes; `kind` is a content type."""
-    with empty_database(engine, "ingest") as of, serving(folder, *of.flags) as server:
+    with (
+        empty_database(engine, "ingest") as of,
+        serving(folder, *of.flags, *flags, files=_FILES) as server,
+    ):
         _wait_for_first_round(of)
         headers = {"Content-Type": kind}
         target = Target(f"{server.ingest}/api/v1/ingest", headers, keyed=True)

@@ -55,8 +55,10 @@ def take_turns(ways: Mapping[str, Callable[[Path], T]], repeat: int) -> Taken[T]
 
 
 def reason(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+    """Return the first and the last line of its text."""
+    lines = str(error).strip().splitlines() or [""]
+    text = " ... ".join(dict.fromkeys((lines[0], lines[-1])))
+    return f"{type(error).__name__}: {text[:300]}"
 
 
 def say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -28,6 +29,8 @@ ROWS_JSON, COLUMNS_JSON, COLUMNS_PACKED = "rows, JSON", "columns, JSON", "column
 FLAT, INTEGERS = "executemany of flat text", "executemany of integers"
 VICTORIA, INFLUX, LOAD = "VictoriaMetrics", "InfluxDB", "LOAD DATA of flat text"
 TEXTS, IDS = "JSONEachRow, texts", "JSONEachRow, ids"
+_WORKERS = ("--workers", str(os.cpu_count()))
+WORKERS = f"{COLUMNS_PACKED}, {os.cpu_count()} workers"
 SENDERS, BATCHES = (1, 4, 16), (100, 1_000, 10_000)
 USUAL_SENDERS, USUAL_BATCH = 4, 10_000
 _ENCODERS = {
@@ -259,14 +262,15 @@ def _on_mariadb(data: Data, repeat: int) -> tuple[list[Table], dict[str, Measure
         server = mariadb.install(Path(folder, "engine"), "--innodb-buffer-pool-size=1G")
         stack.callback(server.stop)
 
-        def over_http(form: str, place: Path) -> Result:
-            flags = server.options(server.new_database())
+        def over_http(form: str, place: Path, *more: str) -> Result:
+            flags = [*server.options(server.new_database()), *more]
             return _over_http(data, form, USUAL_SENDERS, flags)(place)
 
         def loaded(place: Path) -> Result:
             return _result(load_data.load_data(server, place, data.batches), 0, data)
 
         ways: Ways = {form: partial(over_http, form) for form in (ROWS_JSON, COLUMNS_PACKED)}
+        ways[WORKERS] = lambda place: over_http(COLUMNS_PACKED, place, *_WORKERS)
         taken = take_turns(ways | {LOAD: loaded}, repeat)
     title = f"MariaDB: {_described(data)}, {USUAL_SENDERS} senders; LOAD DATA over one connection"
     return [_table(title, taken)], _facts_of(taken, "MariaDB", (LOAD,)), taken.failures
@@ -279,16 +283,17 @@ def _on_clickhouse(data: Data, repeat: int) -> tuple[list[Table], dict[str, Meas
     ):
         rows = sum(len(minute.pairs) for minute in data.minutes)
 
-        def through(form: str, place: Path) -> Result:
+        def through(form: str, place: Path, *more: str) -> Result:
             encode, kind = _ENCODERS[form]
             bodies = [encode(batch)[0] for batch in data.batches]
-            seconds = on_clickhouse.through(engine, place, bodies, 16, kind)
+            seconds = on_clickhouse.through(engine, place, bodies, 16, kind, *more)
             return Result(rows / seconds, 0, 0)
 
         def straight(form: on_clickhouse.Form, _: Path) -> Result:
             return Result(rows / on_clickhouse.straight(engine, form, data.batches, 16), 0, 0)
 
         ways: Ways = {form: partial(through, form) for form in (ROWS_JSON, COLUMNS_PACKED)}
+        ways[WORKERS] = lambda place: through(COLUMNS_PACKED, place, *_WORKERS)
         ways[TEXTS] = partial(straight, on_clickhouse.TEXTS)
         ways[IDS] = partial(straight, on_clickhouse.IDS)
         taken = take_turns(ways, repeat)
