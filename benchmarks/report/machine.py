@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.report.results import Machine
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+_WRITTEN = ("docs/performance.md", "docs/scaling.md", "benchmarks/measured.json")
 
 
 def machine() -> Machine:
@@ -35,9 +36,13 @@ def load() -> float:
 
 
 def commit() -> str:
-    """Return the short name of the commit; with `and changes` if files differ from it."""
+    """Return the short name of the commit; with `and changes` if other files differ from it.
+
+    Those that a report writes do not count.
+    """
     name = _git("rev-parse", "--short", "HEAD")
-    return f"{name} and changes" if _git("status", "--porcelain", "-uno") else name
+    changed = _git("status", "--porcelain", "-uno", "--", ".", *(f":!{path}" for path in _WRITTEN))
+    return f"{name} and changes" if changed else name
 
 
 def _git(*arguments: str) -> str:

@@ -60,7 +60,11 @@ first comparison have fewer rows.""",
 100 agents connect at the same time and send a million rows of columns, or of rows. They send a
 batch again if the server asks them to wait, as agents do. A separate process asks both
 listeners for `/healthz` on new connections all the time; `idle` is the longest time of a server
-that does nothing on the same machine. Rows in the database are counted afterwards.""",
+that does nothing on the same machine. Rows in the database are counted afterwards.
+
+**How it grows.** Batches that wait for the writer take memory, and the server bounds it: beyond
+the bound an agent is asked to wait and keeps its rows. `/healthz` waits for the interpreter's
+lock, which long steps of decoding hold.""",
         minutes=3,
         is_usual=True,
     ),
@@ -85,7 +89,11 @@ of five minutes and hours are made.""",
         """\
 Off-CPU rows of a fleet, as agents send them, with the histograms of their waits and the keys of
 their batches. Sizes are those of tables and indexes. They do not vary from run to run: each is
-measured once.""",
+measured once.
+
+**How it grows.** A row's own bytes stay the same. Each text and stack is stored once, so their
+share of a row falls with more rows, and so does that of sums, which have a row for each group
+of a time, however many rows it has.""",
         minutes=3,
         is_usual=True,
     ),
@@ -94,7 +102,11 @@ measured once.""",
         "Memory of a server",
         """\
 Resident memory of `kscope serve` with a SQLite file: after its start, after rows came in, after
-flame graphs of them, and the most that it had.""",
+flame graphs of them, and the most that it had.
+
+**How it grows.** With the bodies that are read at the same time, and with the texts and stacks
+that are kept for later, which have bounds; not with the rows in the database. A flame graph
+needs memory for its stacks while it is made.""",
         minutes=2,
         is_usual=True,
     ),
@@ -103,7 +115,10 @@ flame graphs of them, and the most that it had.""",
         "Start",
         """\
 From the start of the process to its end, or to the first answer of `/readyz` with 200. `python
--c pass` shows what the interpreter takes.""",
+-c pass` shows what the interpreter takes.
+
+**How it grows.** With the number of data types: all are read and checked, and a new database
+gets tables and sums for each.""",
         minutes=1,
         is_usual=True,
     ),
@@ -127,7 +142,10 @@ The same trees, drawn by the page's flame graph, d3-flame-graph, flame-chart-js 
 in one Chromium. A step starts right after a frame and ends when the next frame is handed over:
 `idle` is the wait for a frame with nothing to do. Work outside of a page's own thread, as in
 speedscope, is not counted, nor is work after the picture. Differences of ten milliseconds are
-noise. flame-chart-js has no search. speedscope's zoom is the first frame of an animation.""",
+noise. flame-chart-js has no search. speedscope's zoom is the first frame of an animation.
+
+**How it grows.** A library that makes an element for each frame takes time for each; a canvas
+takes it for the frames that are wide enough to be seen. Reading the answer grows with its size.""",
         minutes=6,
     ),
     Section(
