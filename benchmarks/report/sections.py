@@ -101,8 +101,8 @@ of a time, however many rows it has.""",
         "memory",
         "Memory of a server",
         """\
-Resident memory of `kscope serve` with a SQLite file: after its start, after rows came in, after
-flame graphs of them, and the most that it had.
+Resident memory of `kscope serve`, without that of a database server: after its start, after
+rows came in, after flame graphs of them, and the most that it had.
 
 **How it grows.** With the bodies that are read at the same time, and with the texts and stacks
 that are kept for later, which have bounds; not with the rows in the database. A flame graph

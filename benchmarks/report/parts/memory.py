@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from benchmarks import columns, ingest
 from benchmarks.report.results import Found, Measured, Table
 from benchmarks.report.turns import Options, Taken, take_turns
+from benchmarks.throwaway import database
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -40,13 +42,21 @@ def measure(options: Options) -> Found:
     minutes = list(ingest.minutes_of(rows, lengths=True))
     batches = list(ingest.by_host(minutes, _BATCH))
     span = (minutes[0].time - 60_000_000, minutes[-1].time + 60_000_000)
+    bodies = {form: [encode(batch) for batch in batches] for form, (encode, _) in _FORMS.items()}
     ways = {
-        form: partial(_used, [encode(batch) for batch in batches], kind, span)
-        for form, (encode, kind) in _FORMS.items()
+        f"{engine}: {form}": partial(_on, engine, bodies[form], _FORMS[form][1], span)
+        for engine in options.engines
+        for form in (_FORMS if engine == "sqlite" else [COLUMNS])
     }
     taken: Taken[Result] = take_turns(ways, options.repeat)
     rows = sum(len(minute.pairs) for minute in minutes)
-    heads = ("bodies", "at rest, MB", "after the rows", f"after {_GRAPHS} flame graphs", "most")
+    heads = (
+        "database, bodies",
+        "at rest, MB",
+        "after the rows",
+        f"after {_GRAPHS} flame graphs",
+        "most",
+    )
     names = ("rest", "stored", "asked", "peak")
     lines = tuple(
         (form, *(Measured(tuple(getattr(each, name) for each in results)) for name in names))
@@ -56,10 +66,26 @@ def measure(options: Options) -> Found:
     return Found(tables=(Table(title, heads, lines),), failures=tuple(taken.failures))
 
 
-def _used(
-    bodies: Sequence[tuple[bytes, int]], kind: str, span: tuple[int, int], folder: Path
+def _on(
+    engine: str,
+    bodies: Sequence[tuple[bytes, int]],
+    kind: str,
+    span: tuple[int, int],
+    folder: Path,
 ) -> Result:
-    with serving(folder, files=_FILES) as server:
+    chosen = nullcontext(()) if engine == "sqlite" else database(engine, folder / "engine")
+    with chosen as flags:
+        return _used(flags, bodies, kind, span, folder)
+
+
+def _used(
+    flags: Sequence[str],
+    bodies: Sequence[tuple[bytes, int]],
+    kind: str,
+    span: tuple[int, int],
+    folder: Path,
+) -> Result:
+    with serving(folder, *flags, files=_FILES) as server:
         pid = server.process.pid
         time.sleep(_REST)
         rest = _of(pid, "VmRSS")
