@@ -31,8 +31,10 @@ def run(section: Section, variant: str, options: Options, folder: Path) -> None:
     # The results may be larger than the queue holds: they are read while the part runs.
     while results.empty() and process.is_alive():
         time.sleep(0.1)
-    found = Found(failures=("the process ended",)) if results.empty() else results.get()
+    found = None if results.empty() else results.get()
     process.join()
+    if found is None:
+        found = Found(failures=(f"the process ended with exit code {process.exitcode}",))
     part = Part(
         name=section.name,
         variant=variant,

@@ -43,9 +43,9 @@ all ways take turns. Kernelscope checks every row, stores it under the key of it
 answers when it is on the disk. `executemany` and `LOAD DATA` write the same rows into one
 table, with a synced commit for each batch, and nothing else: no HTTP, no check, no ids of
 texts. InfluxDB syncs its log before it answers; VictoriaMetrics answers before anything is
-synced. Both have a hash in place of each stack. Senders, server and database share the machine.
-CPU is the processor time of the process that receives: of the server without its database, and
-of MariaDB for `LOAD DATA`.
+synced. Both have a hash in place of each stack. Senders, server and database share the machine;
+bodies are not compressed. CPU is the processor time of the process that receives: of the server
+without its database, and of MariaDB for `LOAD DATA`.
 
 Measured are not all combinations: the forms of a body with 4 senders and batches of 10,000
 rows; senders with batches of 1,000; batches with 4 senders; MariaDB and ClickHouse. All but the
