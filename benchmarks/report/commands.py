@@ -13,7 +13,10 @@ _PATIENCE = 3600
 
 
 def printed(*commands: str) -> Found:
-    """Return the output of each `MODULE ARGUMENT ...`; one that failed without any is a failure."""
+    """Return the output of each `MODULE ARGUMENT ...`; one without any is a failure.
+
+    The last line of a command that did not end with 0 is its message.
+    """
     outputs, failures = [], []
     for command in commands:
         say(f"python -m {command}")
@@ -26,12 +29,10 @@ def printed(*commands: str) -> Found:
             timeout=_PATIENCE,
             check=False,
         )
+        # A benchmark ends with 1 where it misses a target, and with more where it breaks off.
+        last = done.stderr.strip().splitlines()[-1:] if done.returncode else []
         if done.stdout.strip():
-            # A benchmark also ends with 1 where it misses a target, which its lines show.
-            outputs.append(Output(f"python -m {command}", done.stdout))
-        lines = done.stderr.strip().splitlines()
-        if done.returncode and lines:
-            failures.append(f"python -m {command} ended with {done.returncode}: {lines[-1]}")
-        elif not done.stdout.strip():
-            failures.append(f"python -m {command} printed nothing")
+            outputs.append(Output(f"python -m {command}", "\n".join([done.stdout, *last])))
+        else:
+            failures.append(f"python -m {command} ended with {done.returncode}: {''.join(last)}")
     return Found(outputs=tuple(outputs), failures=tuple(failures))
