@@ -338,6 +338,13 @@ def test_strings_that_do_not_fit(strings: Any, place: str, says: str) -> None:
         assert says in refused.value.faults[0].detail
 
 
+def test_texts_may_come_after_their_columns() -> None:
+    """Members are in any order, as always."""
+    last = {name: BODY[name] for name in ("offcputime", "stacks", "strings", "hostname")}
+    for form in (Form.JSON, Form.MESSAGEPACK):
+        assert outcome(OFFCPUTIME, last, form) == outcome(OFFCPUTIME, BODY)
+
+
 def test_a_member_that_is_there_twice() -> None:
     """Readers of JSON and MessagePack keep the last one."""
     column = b'{"hostname":"h","offcputime":{"pid":[1],"pid":[2]}}'

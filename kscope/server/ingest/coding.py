@@ -18,13 +18,19 @@ def chunks(
         yield values[start : start + size + overlap]
 
 
+class _Numbers(dict[Any, int]):
+    """Numbers the values that are asked for, from 0."""
+
+    def __missing__(self, value: Any) -> int:
+        self[value] = number = len(self)
+        return number
+
+
 def coded(values: Sequence[Any]) -> Steps[Coded]:
     """Return the same column in this form."""
-    numbers: dict[Any, int] = {}
+    numbers = _Numbers()
     places: list[int] = []
     for part in chunks(values):
-        for value in dict.fromkeys(part):
-            numbers.setdefault(value, len(numbers))
         places.extend(map(numbers.__getitem__, part))
         if len(part) == CHUNK:
             yield Lane.GOOD
