@@ -15,7 +15,7 @@ than the whole divergence and 0 where the shares are the same.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
 from itertools import count
 from math import log2
 from statistics import median
@@ -76,9 +76,11 @@ def divergence_terms(one: Profile, other: Profile) -> dict[Any, float]:
 
 
 def _term(p: float, q: float) -> float:
+    if p <= 0 or q <= 0:
+        return (p + q) / 2
     middle = (p + q) / 2
-    found = p / 2 * log2(p / middle) if p > 0 else 0.0
-    return max(0.0, found + q / 2 * log2(q / middle)) if q > 0 else found
+    found = p / 2 * log2(p / middle) + q / 2 * log2(q / middle)
+    return found if found > 0 else 0.0
 
 
 class GroupProfile:
@@ -98,29 +100,47 @@ class GroupProfile:
 
     def frames_of(self, profile: Profile, terms: Mapping[Any, float], most: int) -> list[Frame]:
         """Return the frames that make the host different, the most telling first."""
-        # A complex number adds up share and term in one step; there are millions of steps.
-        sums = [0j] * len(self._names)
-        for stack, term in terms.items():
-            both = complex(profile.get(stack, 0.0), term)
+        sums = [0.0] * len(self._names)
+        for stack, share in profile.items():
             for frame in self._frames[stack]:
-                sums[frame] += both
-        found = [
-            (_alone(both.real, usual), both.imag, frame)
-            for frame, (both, usual) in enumerate(zip(sums, self._usual, strict=True))
-            if both
-        ]
+                sums[frame] += share
+        alone = {
+            frame: _alone(share, usual)
+            for frame, (share, usual) in enumerate(zip(sums, self._usual, strict=True))
+            if share or usual
+        }
+        parts = self._parts(terms, _first(alone, most))
         names, usual = self._names, self._usual
-        first = nsmallest(most, found, lambda each: (-round(each[0], 12), each[1], names[each[2]]))
+        order = nsmallest(
+            most, parts, lambda each: (-round(alone[each], 12), parts[each], names[each])
+        )
         return [
             Frame(
                 name=names[frame],
-                share=min(sums[frame].real, 1.0),
+                share=min(sums[frame], 1.0),
                 median=min(usual[frame], 1.0),
-                part=part,
-                alone=alone,
+                part=parts[frame],
+                alone=alone[frame],
             )
-            for alone, part, frame in first
+            for frame in order
         ]
+
+    def _parts(self, terms: Mapping[Any, float], chosen: set[int]) -> dict[int, float]:
+        """Return the sum of the terms of each chosen frame's stacks."""
+        parts = dict.fromkeys(chosen, 0.0)
+        for stack, term in terms.items():
+            frames = self._frames[stack]
+            if not chosen.isdisjoint(frames):
+                for frame in chosen.intersection(frames):
+                    parts[frame] += term
+        return parts
+
+
+def _first(alone: Mapping[int, float], most: int) -> set[int]:
+    """Return the frames that may be among the first: these, and all that tell as much."""
+    told = {frame: round(each, 12) for frame, each in alone.items()}
+    least = min(nlargest(most, told.values()), default=0.0)
+    return {frame for frame, each in told.items() if each >= least}
 
 
 def _alone(share: float, usual: float) -> float:

@@ -2,45 +2,36 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
 import msgspec
 
-from kscope.declare.charts import asked_by
 from kscope.declare.charts.base import grouping
 from kscope.declare.model import HOSTNAME, Category, Column
 from kscope.declare.types.base import Role, Storage
 from kscope.query.answers.divergence import (
     Frame,
     GroupProfile,
-    Profile,
     divergence_terms,
     median_profile,
 )
 from kscope.query.answers.host_groups import grouped, named
+from kscope.query.answers.host_sums import HostSums, Wanted, label_of, sums_of
 from kscope.query.answers.meta import Notice, Number
 from kscope.query.answers.question import Measured, Question, Table, measured, n_parameter
-from kscope.query.answers.stacks import key_parts, rest_notices
 from kscope.query.parse import parameters as p
-from kscope.query.parse.columns import Value, share_value_of, stack_of
+from kscope.query.parse.columns import share_value_of, stack_of
 from kscope.query.parse.errors import complain
 from kscope.query.parse.parameters import Asked
-from kscope.query.scan import read
 from kscope.query.scan.freed_memory import consumed
-from kscope.query.scan.heaviest import REST, heaviest
+from kscope.query.scan.heaviest import REST
 from kscope.query.scan.labels import frames, labels
-from kscope.query.scan.measures import ROWS, events_of, total_of
-from kscope.query.scan.read import Groups, merger, summed
-from kscope.query.scan.same_stacks import same_stacks
-from kscope.query.scan.scan import columns, scan_of
+from kscope.query.scan.scan import scan_of
 from kscope.store.backends.deadline import Deadline
 from kscope.store.reader import Reader
-
-# Pairs of a host and a process that groups are named by.
-_MOST_LABELS = 20_000
 
 MEASURE = "square root of the Jensen-Shannon divergence (base 2) from the group's median profile"
 
@@ -92,24 +83,6 @@ class Hosts(Measured, frozen=True, kw_only=True):
         return Table(names, rows, kinds=dict.fromkeys(("host", "group", "frames"), Storage.TEXT))
 
 
-@dataclass(slots=True)
-class _Sums:
-    """The sums of one host: its value by stack, its events and rows."""
-
-    values: dict[Any, Any] = field(default_factory=dict)
-    events: int = 0
-    rows: int = 0
-
-    @property
-    def total(self) -> Any:
-        return sum(self.values.values())
-
-    @property
-    def profile(self) -> Profile:
-        total = self.total
-        return {stack: value / total for stack, value in self.values.items() if value}
-
-
 def _profile(category: Category, stack: str) -> Column:
     """Return the stack column, or without one the column that charts group by."""
     if stack or category.with_role(Role.STACK):
@@ -123,32 +96,23 @@ def _profile(category: Category, stack: str) -> Column:
 
 async def hosts(reader: Reader, asked: Asked) -> Hosts:
     category = asked.category
-    profile, value = _profile(category, asked["stack"]), share_value_of(category, asked["value"])
-    scan = await scan_of(reader, asked.scope, (HOSTNAME, profile, *value.columns))
-    measures = (total_of(value), events_of(value), ROWS)
-    most = await heaviest(scan, columns(HOSTNAME, profile), measures, read.MOST_GROUPS)
-    found = most.groups
-    if most.left_out:
-        # Each host keeps its total: its stacks beyond the heaviest are one.
-        whole = await summed(scan, columns(HOSTNAME), measures)
-        found = await consumed(_with_rests, found, whole)
-    if same := same_stacks(scan, (HOSTNAME, profile)):
-        found = await same.merged(found, merger(measures))
-    keys, parts = await asyncio.to_thread(key_parts, found, 2)
-    parts.discard(None)
-    names = await labels(reader, HOSTNAME, keys)
-    held = await _frames(reader, profile, parts)
-    by_host = await consumed(lambda found, _: _by_host(found, names), found, parts)
-    rows = sum(sums.rows for sums in by_host.values())
-    shares = await _label_shares(reader, asked, value)
+    value = share_value_of(category, asked["value"])
+    wanted = Wanted(_profile(category, asked["stack"]), label_of(category), value)
+    scan = await scan_of(reader, asked.scope, (*wanted.columns, *value.columns))
+    sums = await sums_of(scan, wanted)
+    names = await labels(reader, HOSTNAME, sums.hosts)
+    shares = await _label_shares(reader, wanted.label, sums.labels, names)
+    by_host = {names[host]: of for host, of in sums.hosts.items()}
+    held = await _frames(reader, wanted.profile, await asyncio.to_thread(_parts, by_host))
+    rows = sum(of.rows for of in by_host.values())
     ranked = await consumed(
         lambda held, *_: _ranked(asked, by_host, {**held, None: (REST,)}, shares, reader.deadline),
         held,
-        *(sums.values for sums in by_host.values()),
+        *(of.values for of in by_host.values()),
     )
     return Hosts(
-        **measured(category.table, value, scan, rows, *rest_notices(most), *ranked.doubts),
-        profile=profile.name,
+        **measured(category.table, value, scan, rows, *sums.notices, *ranked.doubts),
+        profile=wanted.profile.name,
         measure=MEASURE,
         fleet=sum(each.hosts for each in ranked.groups),
         groups=ranked.groups,
@@ -156,39 +120,30 @@ async def hosts(reader: Reader, asked: Asked) -> Hosts:
     )
 
 
-async def _label_shares(reader: Reader, asked: Asked, value: Value) -> dict[str, dict[str, float]]:
-    """Return host -> the share of each process, or of another column that charts group by."""
-    category = asked.category
-    charts = (asked_by(category, kind) for kind in ("flamegraph", "timeseries"))
-    named = next((category.column(chart.by) for chart in charts if chart and chart.by), None)
-    if named is None or named.type.role is not Role.DIMENSION or named == HOSTNAME:
-        named = grouping(category.columns)
-    if named is None:
+async def _label_shares(
+    reader: Reader,
+    label: Column | None,
+    totals: Mapping[tuple[Any, Any], Any],
+    names: Mapping[Any, str],
+) -> dict[str, dict[str, float]]:
+    """Return host -> the share of each label in what its labels sum."""
+    if label is None:
         return {}
-    scan = await scan_of(reader, asked.scope, (HOSTNAME, named, *value.columns))
-    most = await heaviest(scan, columns(HOSTNAME, named), (total_of(value),), _MOST_LABELS)
-    hosts, texts = [
-        await labels(reader, column, {key[i] for key in most.groups})
-        for i, column in enumerate((HOSTNAME, named))
-    ]
+    texts = await labels(reader, label, {of for _, of in totals})
     found: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    for (host, label), (total,) in most.groups.items():
-        found[hosts[host]][texts[label]] = float(total or 0)
+    for (host, of), total in totals.items():
+        found[names[host]][texts[of]] = float(total or 0)
     wholes = {host: sum(of.values()) for host, of in found.items()}
     return {
-        host: {label: each / wholes[host] for label, each in of.items()}
+        host: {text: each / wholes[host] for text, each in of.items()}
         for host, of in found.items()
         if wholes[host]
     }
 
 
-def _with_rests(found: Groups, whole: Groups) -> Groups:
-    """Add the part of each host's sums that is left out, under the stack None."""
-    rests = {(host, None): sums for (host,), sums in whole.items()}
-    for (host, _), sums in found.items():
-        if rest := rests.get((host, None)):
-            rests[host, None] = [left - part for left, part in zip(rest, sums, strict=True)]
-    return {**found, **{key: sums for key, sums in rests.items() if sums[-1]}}
+def _parts(by_host: Mapping[str, HostSums]) -> set[Any]:
+    """Return the profile's values of all hosts, without the stack None of what is left out."""
+    return set().union(*(of.values for of in by_host.values())) - {None}
 
 
 async def _frames(
@@ -205,18 +160,6 @@ def _single_frames(texts: Mapping[Any, str]) -> dict[Any, list[str]]:
     return {value: [text] if text else [] for value, text in texts.items()}
 
 
-def _by_host(
-    found: Mapping[tuple[Any, ...], Sequence[Any]], names: Mapping[Any, str]
-) -> dict[str, _Sums]:
-    by_host: defaultdict[Any, _Sums] = defaultdict(_Sums)
-    for (host, stack), (value, counted, number) in found.items():
-        sums = by_host[host]
-        sums.values[stack] = value
-        sums.events += counted
-        sums.rows += number
-    return {names[host]: sums for host, sums in by_host.items()}
-
-
 @dataclass(frozen=True, slots=True)
 class _Ranked:
     hosts: list[Host]
@@ -226,7 +169,7 @@ class _Ranked:
 
 def _ranked(
     asked: Asked,
-    by_host: Mapping[str, _Sums],
+    by_host: Mapping[str, HostSums],
     held: Mapping[Any, Iterable[str]],
     shares: Mapping[str, Mapping[str, float]],
     deadline: Deadline,
@@ -257,7 +200,7 @@ def _ranked(
 
 
 def _host(
-    name: str, sums: _Sums, group: tuple[int, str], distance: float | None, frames: list[Frame]
+    name: str, sums: HostSums, group: tuple[int, str], distance: float | None, frames: list[Frame]
 ) -> Host:
     few = distance is None
     return Host(name, *group, distance, sums.total, sums.events, sums.rows, few, frames)

@@ -57,12 +57,24 @@ async def heaviest(
     try:
         found = await summed(scan, keys, measures, max(n, RANKED_HERE))
     except TooManyGroups:
-        rows = await scan.reader.fetch(_ranked(scan, keys, measures, by_mean=by_mean).limit(n))
-        return await consumed(lambda rows: _found(rows, len(measures)), rows)
+        return await heaviest_of_many(scan, keys, measures, n, by_mean=by_mean)
     ranked = await asyncio.to_thread(heaviest_of, found, measures, n, by_mean=by_mean)
     if ranked.groups is not found:
         discard(found)
     return ranked
+
+
+async def heaviest_of_many(
+    scan: Scan,
+    keys: Expressions,
+    measures: Sequence[Measure],
+    n: int,
+    *,
+    by_mean: bool = False,
+) -> Heaviest:
+    """Return the same, ranked by the database without a try to read all groups."""
+    rows = await scan.reader.fetch(_ranked(scan, keys, measures, by_mean=by_mean).limit(n))
+    return await consumed(lambda rows: _found(rows, len(measures)), rows)
 
 
 def in_line(key: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -69,11 +69,22 @@ async def in_columns(
 
     Raise TooManyGroups if there are more than `most`. It takes a third of the time of `summed`.
     """
+    answers = await in_rows(scan, keys, measures, most)
+    return await consumed(lambda *answers: _turned(answers, len(measures)), *answers)
+
+
+async def in_rows(
+    scan: Scan, keys: Expressions, measures: Sequence[Measure], most: int
+) -> list[Sequence[Sequence[Any]]]:
+    """Return the groups of each segment as the database does, texts of keys as bytes.
+
+    Raise TooManyGroups if there are more than `most`.
+    """
     answers = await answered(scan, keys, measures, most)
     if sum(map(len, answers)) > most:
         discard(*answers)
         raise TooManyGroups(most)
-    return await consumed(lambda *answers: _turned(answers, len(measures)), *answers)
+    return answers
 
 
 def _turned(answers: Sequence[Sequence[Sequence[Any]]], measures: int) -> list[Sequence[Any]]:
@@ -163,7 +174,12 @@ def grouped(
     by = [key.label(f"key_{i}") for i, key in enumerate(keys(segment))]
     found = [each.of(segment).label(f"measure_{i}") for i, each in enumerate(measures)]
     statement = sa.select(*by, *found).where(scan.inside(segment))
-    return statement.group_by(*by).execution_options(**{GROUPS_ALONE: True}) if by else statement
+    if not by:
+        return statement
+    # To sort takes a fifth less if the column with the most values is compared first.
+    stack = scan.stack and segment.table.c.get(scan.stack.name)
+    ordered = sorted(by, key=lambda each: each.element is not stack)
+    return statement.group_by(*ordered).execution_options(**{GROUPS_ALONE: True})
 
 
 def _merged(answers: Sequence[Sequence[Sequence[Any]]], measures: int, merge: Merge) -> Groups:
