@@ -19,6 +19,7 @@ from tests import serving as running
 from tests.databases import MariaDBDatabase, SQLiteFile, scalar
 from tests.mariadb import install
 from tests.profiles.made import cpu
+from tests.query.test_many_groups import MANY, fill
 from tests.receiving import counted, receiving
 from tests.server.test_otlp import PATH as OTLP
 from tests.server.test_otlp import simple
@@ -56,6 +57,25 @@ def test_a_full_disk(tmp_path: Path) -> None:
             eventually_stored(server)
             assert server.get("/readyz").status_code == 200
             assert scalar(database, COUNT) == acknowledged + 1
+        assert "Traceback" not in server.log
+
+
+def test_a_full_disk_of_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question over very many rows is answered as well."""
+    database = SQLiteFile(tmp_path / "k.db")
+    with tmpfs(tmp_path / "temporary", "1m") as disk, filled(disk, 0):
+        monkeypatch.setenv("SQLITE_TMPDIR", str(disk))
+        # A new process: SQLite reads the variable once.
+        monkeypatch.setattr(running, "PROGRAM", (sys.executable, "-m", "kscope"))
+        with serving(tmp_path, *few(tmp_path), *database.options) as server:
+            send(server)
+            fill(database)
+            found = [
+                server.get("/api/v1/top/offcputime", by="pid", **{"from": "2020-01-01", "n": 1})
+                for _ in range(2)
+            ]
+        assert [each.status_code for each in found] == [200, 200], found[0].text
+        assert [each.json()["groups"] for each in found] == [MANY, MANY]
         assert "Traceback" not in server.log
 
 

@@ -51,14 +51,21 @@ _WRITER_PRAGMAS = (
 )
 # No temp_store=MEMORY: SQLite would then ask for memory for each row that it sorts, under a lock
 # that all connections share, and two questions at once would take as long as one after the other.
-# As it is it sorts in one piece of memory as large as the cache, and on the disk beyond.
+# As it is it sorts in pieces of memory as large as the cache, and merges them from a file. Pieces
+# that fit into the processor's own cache take half of the time of large ones.
 _READER_PRAGMAS = (
     "PRAGMA query_only=ON",
-    "PRAGMA cache_size=-65536",
+    "PRAGMA cache_size=-2048",
     "PRAGMA mmap_size=1073741824",
     "PRAGMA trusted_schema=OFF",
 )
 
+# Errors of a reader that has no room for the file that it sorts in.
+_NO_ROOM_TO_SORT = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR_GETTEMPPATH,
+)
 
 log = logging.getLogger(__name__)
 
@@ -357,6 +364,24 @@ class SQLiteReader(SQLiteSession, ReadSession):
         super().__init__(connection.raw_connection, dialect)
         self._connection = connection
         self._idle = idle
+        self._sorts_in_memory = False
+
+    async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
+        """A full disk keeps no question from its answer: it is then sorted in memory."""
+        if self._sorts_in_memory:
+            await self._sort_in_memory(in_memory=False)
+        try:
+            return await super().rows(text, parameters)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in _NO_ROOM_TO_SORT:
+                raise
+        await self._sort_in_memory(in_memory=True)
+        return await super().rows(text, parameters)
+
+    async def _sort_in_memory(self, *, in_memory: bool) -> None:
+        place = "MEMORY" if in_memory else "DEFAULT"
+        await self.raw.execute_fetchall(f"PRAGMA temp_store={place}")
+        self._sorts_in_memory = in_memory
 
     async def portions(
         self, statement: sa.Select[Any]
