@@ -48,7 +48,7 @@ class HostSums:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is summed: `value` by host and `profile`, and by host and `label` if there is one."""
+    """The sums to find: `value` by host and `profile`, and by host and `label` if there is one."""
 
     profile: Column
     label: Column | None
