@@ -1,4 +1,4 @@
-"""What a server adds to the SQL of its two heaviest questions: hosts, and a large flame graph.
+"""The work that a server adds to the SQL of hosts and of a large flame graph.
 
     python -m benchmarks.hot [--rows 1000000] [--stacks 10000] [--pairs 5] [--sums]
 
