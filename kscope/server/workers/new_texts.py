@@ -1,9 +1,7 @@
 """The limits of new texts, counted by all workers together."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kscope.config import Settings
 from kscope.server.workers.memory import SharedMemory, Table
@@ -33,13 +31,11 @@ class _SharedGrant(Grant):
 
     table: Table
 
-    def take(self, host: str, wanted: Sequence[Any]) -> Sequence[Any]:
-        key = self.table.key_of(host)
-        left = self.of.limit - self.table.count(key) - self._taken[key]
-        granted = wanted[: max(0, left)]
-        if granted:
-            self._taken[key] += len(granted)
-        return granted
+    def _key(self, host: str) -> int:
+        return self.table.key_of(host)
+
+    def _counted(self, key: int) -> int:
+        return self.table.count(key) + self._taken[key]
 
     def commit(self) -> None:
         self.table.add(self._taken)

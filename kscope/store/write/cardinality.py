@@ -3,14 +3,14 @@
 import operator
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kscope.declare.types.base import Storage
 from kscope.store.schema.interning import STACKS, STRINGS, TextKind, text_hash
-from kscope.store.write.batch import Batch, TableRows
+from kscope.store.write.batch import Batch, TableRows, distinct
 
 OVER_STACKS = "[over the stack limit]"
 OVER_STRINGS = "[over the string limit]"
@@ -56,15 +56,26 @@ class Grant:
     _taken: Counter[int] = field(default_factory=Counter)
     rows: int = 0
 
+    def room(self, host: str) -> int:
+        """Return how many more the host may bring."""
+        return max(0, self.of.limit - self._counted(self._key(host)))
+
     def take(self, host: str, wanted: Sequence[Any]) -> Sequence[Any]:
         """Return those that the host may bring."""
-        counts, key = self.of.counts, hash(host)
-        if key not in counts and len(counts) + len(self._taken) >= MAX_HOSTS:
-            key = hash(_OTHERS)
-        granted = wanted[: max(0, self.of.limit - counts[key] - self._taken[key])]
+        granted = wanted[: self.room(host)]
         if granted:
-            self._taken[key] += len(granted)
+            self._taken[self._key(host)] += len(granted)
         return granted
+
+    def _key(self, host: str) -> int:
+        counts, key = self.of.counts, hash(host)
+        is_new = key not in counts and key not in self._taken
+        if is_new and len(counts) + len(self._taken) >= MAX_HOSTS:
+            return hash(_OTHERS)
+        return key
+
+    def _counted(self, key: int) -> int:
+        return self.of.counts[key] + self._taken[key]
 
     def commit(self) -> None:
         self.of.counts.update(self._taken)
@@ -81,15 +92,17 @@ def bounded(
     admitted: set[Any] = set()
     done = []
     for batch in batches:
-        texts = _limited_texts(batch, kind)
-        brought = [text for text in texts if text in new]
-        admitted.update(grant.take(batch.host, [each for each in brought if each not in admitted]))
-        over = {*brought} - admitted
+        brought = new & _limited_texts(batch, kind)
+        wanted: Collection[Any] = brought - admitted
+        if len(wanted) > grant.room(batch.host):
+            wanted = [text for text in _in_order(batch, kind) if text in wanted]
+        admitted.update(grant.take(batch.host, [*wanted]))
+        over = brought - admitted
         if not over:
             done.append(batch)
             continue
         grant.rows += _rows_with(batch, kind, over)
-        bits = "".join("01"[text in over] for text in texts)
+        bits = "".join("01"[text in over] for text in _in_order(batch, kind))
         done.append(without_texts(batch, kind, f"{int(bits, 2):x}"))
     return batches if all(map(operator.is_, done, batches)) else done
 
@@ -99,7 +112,7 @@ def without_texts(batch: Batch, kind: TextKind, which: str) -> Batch:
 
     `which` has a bit for each text of the kind, in the order of the rows, as a hexadecimal number.
     """
-    texts = _limited_texts(batch, kind)
+    texts = _in_order(batch, kind)
     bits = f"{int(which, 16):0{len(texts)}b}"
     over = {text for text, bit in zip(texts, bits, strict=False) if bit == "1"}
     tables = []
@@ -111,8 +124,16 @@ def without_texts(batch: Batch, kind: TextKind, which: str) -> Batch:
     return replace(batch, tables=tables, over={**batch.over, kind.table: which})
 
 
-def _limited_texts(batch: Batch, kind: TextKind) -> list[Any]:
-    """Return the texts of a kind that the limit is for, each once, in the order of the rows."""
+def _limited_texts(batch: Batch, kind: TextKind) -> set[Any]:
+    """Return the texts of a kind that the limit is for."""
+    found: set[Any] = set()
+    for rows in batch.tables:
+        found.update(*(distinct(rows.columns[index]) for index in _places(rows, kind)))
+    return found
+
+
+def _in_order(batch: Batch, kind: TextKind) -> list[Any]:
+    """Return these texts, each once, in the order of the rows."""
     found: dict[Any, None] = {}
     for rows in batch.tables:
         for index in _places(rows, kind):
