@@ -4,8 +4,8 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -329,19 +329,35 @@ class SQLiteSession(Session):
         return found
 
     async def count(self, text: str, parameters: Any = None) -> int:
-        cursor = await self.raw.execute(text, parameters)
-        changed: int = cursor.rowcount
-        await cursor.close()
+        changed: int = await self._at_once(_changed, text, parameters)
         return changed
 
     async def _insert(self, statement: Repeating, columns: Sequence[Sequence[Any]]) -> None:
-        done, count = 0, len(columns[0])
-        for size in _ROWS_PER_INSERT:
-            starts = range(done, count - size + 1, size)
-            if starts and size * len(columns) <= _PARAMETERS:
-                parameters = _parameters(columns, starts)
-                cursor = await self.raw.executemany(statement.text(size), parameters)
-                await cursor.close()
+        await self._at_once(_inserted, statement, columns)
+
+    async def _at_once(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Return the result of `work` with the connection, in one turn of its thread.
+
+        aiosqlite takes a turn for each call. Each waits for threads that decode, twice.
+        """
+        return await self.raw._execute(work, self.raw._conn, *arguments)  # noqa: SLF001 - no public way to it
+
+
+def _changed(connection: sqlite3.Connection, text: str, parameters: Any) -> int:
+    with closing(connection.execute(text, parameters or ())) as cursor:
+        return cursor.rowcount
+
+
+def _inserted(
+    connection: sqlite3.Connection, statement: Repeating, columns: Sequence[Sequence[Any]]
+) -> None:
+    done, count = 0, len(columns[0])
+    for size in _ROWS_PER_INSERT:
+        starts = range(done, count - size + 1, size)
+        if starts and size * len(columns) <= _PARAMETERS:
+            with closing(
+                connection.executemany(statement.text(size), _parameters(columns, starts))
+            ):
                 done = starts[-1] + size
 
 
