@@ -2,7 +2,15 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import (
     AbstractAsyncContextManager,
     aclosing,
@@ -10,7 +18,7 @@ from contextlib import (
     contextmanager,
 )
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
 
@@ -19,6 +27,8 @@ from kscope.store.backends.errors import QueryTimeout
 from kscope.store.backends.pings import Pings
 from kscope.store.backends.reader_pool import Lent, ReaderPool
 from kscope.store.backends.statements import Repeating, compiled, insertion, selection
+
+Result = TypeVar("Result")
 
 # The deadline of a statement of housekeeping: the sums of a large fleet take long.
 BACKGROUND_SECONDS = 3600.0
@@ -184,6 +194,14 @@ class Backend(ABC):
         None runs during a transaction().
         """
         return self.transaction()
+
+    async def committed(self, work: Callable[[Session], Coroutine[Any, Any, Result]]) -> Result:
+        """Return the result of `work` with a session for a commit of batches, once it is committed.
+
+        It awaits nothing but the session and in_thread().
+        """
+        async with self.commit() as session:
+            return await work(session)
 
     @abstractmethod
     def migration(self) -> AbstractAsyncContextManager[Session]:

@@ -15,7 +15,18 @@ _MANY = 25_000
 async def in_thread(
     rows: int, work: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments
 ) -> Result:
-    """Return the result of `work`, which runs in a thread if it is about many rows."""
-    if rows < _MANY:
+    """Return the result of `work`, which runs in a thread if it is about many rows.
+
+    In a thread without an event loop it runs there.
+    """
+    if rows < _MANY or not _has_loop():
         return work(*arguments)
     return await asyncio.to_thread(work, *arguments)
+
+
+def _has_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

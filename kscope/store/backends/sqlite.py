@@ -4,7 +4,15 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +22,7 @@ import sqlalchemy as sa
 from databases import Database
 from sqlalchemy.dialects.sqlite import pysqlite
 
-from kscope.store.backends.base import Backend, ReadSession, Session
+from kscope.store.backends.base import Backend, ReadSession, Result, Session
 from kscope.store.backends.errors import StoreBusy, StoreError, StoreFault, StoreMoved
 from kscope.store.backends.sqlite_errors import WRITABLE, translated, unreachable
 from kscope.store.backends.sqlite_files import OpenFile, State, create, take, tighten
@@ -170,6 +178,14 @@ class SQLiteBackend(Backend):
 
     migration = transaction
 
+    async def committed(self, work: Callable[[Session], Coroutine[Any, Any, Result]]) -> Result:
+        """All of it runs in the connection's thread, so that it waits neither for the event loop,
+        which reads bodies, nor at each statement for the threads that decode them.
+        """
+        async with self.transaction() as session:
+            result: Result = await session.at_once(_run, work, self.dialect)
+            return result
+
     async def _roll_back(self, raw: Any) -> None:
         try:
             if raw.in_transaction:
@@ -316,7 +332,7 @@ async def _shrink(raw: Any) -> bool:
     return await _number(raw, "freelist_count") < free
 
 
-class SQLiteSession(Session):
+class _Relations:
     columns = (
         "SELECT m.name, m.type = 'view', c.name, NOT c.\"notnull\""
         " FROM sqlite_schema AS m, pragma_table_info(m.name) AS c"
@@ -324,23 +340,54 @@ class SQLiteSession(Session):
     )
     indexes = "SELECT tbl_name, name FROM sqlite_schema WHERE type = 'index'"
 
+
+class SQLiteSession(_Relations, Session):
+    """A connection of aiosqlite, which has a thread for it."""
+
     async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
         found: list[tuple[Any, ...]] = await self.raw.execute_fetchall(text, parameters)
         return found
 
     async def count(self, text: str, parameters: Any = None) -> int:
-        changed: int = await self._at_once(_changed, text, parameters)
+        changed: int = await self.at_once(_changed, text, parameters)
         return changed
 
     async def _insert(self, statement: Repeating, columns: Sequence[Sequence[Any]]) -> None:
-        await self._at_once(_inserted, statement, columns)
+        await self.at_once(_inserted, statement, columns)
 
-    async def _at_once(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Return the result of `work` with the connection, in one turn of its thread.
-
-        aiosqlite takes a turn for each call. Each waits for threads that decode, twice.
-        """
+    async def at_once(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Return the result of `work` with the connection, in one turn of its thread."""
         return await self.raw._execute(work, self.raw._conn, *arguments)  # noqa: SLF001 - no public way to it
+
+
+class DirectSession(_Relations, Session):
+    """The connection within its thread. No method waits."""
+
+    async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
+        with closing(self.raw.execute(text, parameters or ())) as cursor:
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+            return found
+
+    async def count(self, text: str, parameters: Any = None) -> int:
+        return _changed(self.raw, text, parameters)
+
+    async def _insert(self, statement: Repeating, columns: Sequence[Sequence[Any]]) -> None:
+        _inserted(self.raw, statement, columns)
+
+
+def _run(
+    connection: sqlite3.Connection,
+    work: Callable[[Session], Coroutine[Any, Any, Result]],
+    dialect: sa.engine.Dialect,
+) -> Result:
+    coroutine = work(DirectSession(connection, dialect))
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    coroutine.close()
+    raise AssertionError("the work of a commit waits for something else than its session")
 
 
 def _changed(connection: sqlite3.Connection, text: str, parameters: Any) -> int:

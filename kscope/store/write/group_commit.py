@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kscope.generate.tables import Schema
-from kscope.store.backends.base import Backend
+from kscope.store.backends.base import Backend, Session
 from kscope.store.backends.errors import (
     BatchRefused,
     StaleDeclaration,
@@ -227,13 +227,17 @@ class GroupWriter:
         raise AssertionError
 
     async def _store_once(self, batches: list[Batch]) -> list[Stored | StoreBusy]:
-        async with self._backend.commit() as session:
+        grants = {STACKS: self.limits.stacks.start(), STRINGS: self.limits.strings.start()}
+        kind = Transaction if self._backend.transactional else Steps
+        transactions: list[Transaction] = []
+
+        async def store(session: Session) -> list[Stored | StoreBusy]:
             # The schema of now: a migration may have run while this waited for its turn.
-            grants = {STACKS: self.limits.stacks.start(), STRINGS: self.limits.strings.start()}
-            work = Transaction if self._backend.transactional else Steps
-            transaction = work(session, self._schema(), self.known, self.next_seq, grants)
-            answers = await transaction.store(batches)
-        await transaction.remember(sum(map(len, batches)))
+            transactions.append(kind(session, self._schema(), self.known, self.next_seq, grants))
+            return await transactions[0].store(batches)
+
+        answers = await self._backend.committed(store)
+        await transactions[0].remember(sum(map(len, batches)))
         self.counters.over_stack_limit += grants[STACKS].rows
         self.counters.over_string_limit += grants[STRINGS].rows
         return answers
