@@ -32,10 +32,10 @@ from kscope.store.backends.statements import Repeating, compiled
 READERS = 4
 _BUSY_SECONDS = 5.0
 _ROWS_PER_FETCH = 2000
-# With one row per statement, the driver takes the interpreter's lock for each row. 500 rows per
-# statement are twice as fast, and leave the lock to the threads that decode. Few different numbers
-# of rows: each is a statement that is compiled once, and takes milliseconds if it is large.
-_ROWS_PER_INSERT = (500, 25, 1)
+# The driver gives the interpreter's lock away for each statement, and gets it back once a thread
+# that decodes lets it go. Few different numbers of rows: each is a statement that is compiled once,
+# and takes milliseconds if it is large.
+_ROWS_PER_INSERT = (2000, 500, 25, 1)
 # A statement has at most 32,766.
 _PARAMETERS = 30_000
 _SPARE_PAGES = 1000
