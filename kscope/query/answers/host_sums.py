@@ -10,7 +10,7 @@ from typing import Any
 from kscope.declare.charts import asked_by
 from kscope.declare.charts.base import grouping
 from kscope.declare.model import HOSTNAME, Category, Column
-from kscope.declare.types.base import Role
+from kscope.declare.types.base import Role, Storage
 from kscope.query.answers.divergence import Profile
 from kscope.query.answers.meta import Notice
 from kscope.query.answers.stacks import rest_notices
@@ -26,6 +26,7 @@ from kscope.query.sql.expressions import as_text
 
 # Pairs of a host and a process that groups are named by.
 _MOST_LABELS = 20_000
+_WHOLE = {Storage.INTEGER, Storage.STRING_ID, Storage.STACK_ID}
 
 
 @dataclass(slots=True)
@@ -61,6 +62,12 @@ class Wanted:
         return tuple(each for each in named if each)
 
     @property
+    def whole(self) -> bool:
+        """Return whether all keys and sums are stored as whole numbers."""
+        summed = (each for each in self.value.columns if each)
+        return {each.type.storage for each in (*self.columns, *summed)} <= _WHOLE
+
+    @property
     def measures(self) -> tuple[Measure, ...]:
         return total_of(self.value), events_of(self.value), ROWS
 
@@ -91,7 +98,8 @@ async def sums_of(scan: Scan, wanted: Wanted) -> Sums:
     try:
         # A group may be in several of the tables that are read.
         most = 2 * read.MOST_GROUPS
-        answers = await in_rows(scan, columns(*wanted.columns), wanted.measures, most)
+        keys, whole = columns(*wanted.columns), wanted.whole
+        answers = await in_rows(scan, keys, wanted.measures, most, whole=whole)
     except TooManyGroups:
         return await _ranked(scan, wanted)
     sums = await consumed(lambda *answers: _added(answers, wanted), *answers)

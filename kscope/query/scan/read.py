@@ -1,10 +1,12 @@
 """Sums over a range of time: a question is a list of segments, each summed by one statement."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from kscope.generate.dialects import DIALECTS
@@ -74,13 +76,15 @@ async def in_columns(
 
 
 async def in_rows(
-    scan: Scan, keys: Expressions, measures: Sequence[Measure], most: int
+    scan: Scan, keys: Expressions, measures: Sequence[Measure], most: int, *, whole: bool = False
 ) -> list[Sequence[Sequence[Any]]]:
     """Return the groups of each segment as the database does, texts of keys as bytes.
 
-    Raise TooManyGroups if there are more than `most`.
+    If they are `whole`, all keys and measures are whole numbers. Raise TooManyGroups if there are
+    more than `most`.
     """
-    answers = await answered(scan, keys, measures, most)
+    packed = whole and DIALECTS[scan.reader.dialect].sorts_groups
+    answers = await (_packed if packed else answered)(scan, keys, measures, most)
     if sum(map(len, answers)) > most:
         discard(*answers)
         raise TooManyGroups(most)
@@ -106,6 +110,30 @@ async def answered(
     shares = await _shared_out(scan)
     statements = (grouped(scan, share, keys, measures).limit(most + 1) for share in shares)
     return await together(*map(scan.reader.fetch, statements))
+
+
+async def _packed(
+    scan: Scan, keys: Expressions, measures: Sequence[Measure], most: int
+) -> list[Sequence[Sequence[Any]]]:
+    """Return the same of whole numbers, which are read as one JSON array for each column.
+
+    Python's driver of SQLite gives the interpreter's lock away for each row: two connections that
+    fetch at the same time would take twice as long.
+    """
+    await _note_replayed(scan)
+    statements = []
+    for share in await _shared_out(scan):
+        groups = grouped(scan, share, keys, measures).limit(most + 1).subquery()
+        statements.append(sa.select(*map(sa.func.json_group_array, groups.c)))
+    found = await together(*map(scan.reader.fetch, statements))
+    return [await asyncio.to_thread(_unpacked, *rows) for rows in found]
+
+
+def _unpacked(columns: Sequence[str]) -> list[tuple[int | None, ...]]:
+    return list(zip(*map(_WHOLE.decode, columns), strict=True))
+
+
+_WHOLE = msgspec.json.Decoder(list[int | None])
 
 
 async def _note_replayed(scan: Scan) -> None:
