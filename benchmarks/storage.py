@@ -85,7 +85,6 @@ def on_sqlite(folder: Path, hosts: int, hours: int) -> Iterator[bool]:
     yield size(path, folder, hosts)
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
         connection.execute("PRAGMA mmap_size=1073741824")
-        connection.execute("PRAGMA cache_size=-65536")
 
         def bare(text: str) -> None:
             connection.execute(text).fetchall()
