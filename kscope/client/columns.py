@@ -74,12 +74,9 @@ def _column(values: Sequence[Any], strings: dict[str, int]) -> Any:
 
 
 def _texts(texts: Sequence[str], strings: dict[str, int]) -> Any:
-    """Return places in `strings`, which new texts are added to; the texts if most occur once.
-
-    Folded stacks stay texts too: a server has other places for them.
-    """
+    """Return places in `strings`, which new texts are added to; the texts if most occur once."""
     different = dict.fromkeys(texts)
-    if 2 * len(different) > len(texts) or any(";" in text for text in different):
+    if 2 * len(different) > len(texts):
         return texts
     for text in different:
         strings.setdefault(text, len(strings))

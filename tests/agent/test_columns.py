@@ -21,6 +21,7 @@ from kscope.declare.files.catalog import load_catalog
 from kscope.errors import KscopeError
 from tests.agent.fakeserver import fake_server, problem
 from tests.commands import command
+from tests.days import DAY, SPAN
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -80,11 +81,11 @@ def test_the_columns_of_a_body() -> None:
     }
 
 
-def test_stacks_stay_texts() -> None:
-    """A server takes them as texts or as places in `stacks`, and no places in `strings`."""
+def test_stacks_are_texts_that_repeat() -> None:
+    """Those of a Logger, which has no `stacks`."""
     rows = [{"stack": f"main;f{n % 2}"} for n in range(MANY)]
-    columns = {"stack": [row["stack"] for row in rows]}
-    assert sent(of(rows)) == {"hostname": "h", "cpu": columns}
+    columns = {"stack": {"strings": [0, 1] * (MANY // 2)}}
+    assert sent(of(rows)) == {"hostname": "h", "strings": ["main;f0", "main;f1"], "cpu": columns}
 
 
 def test_few_rows_stay_rows() -> None:
@@ -318,9 +319,9 @@ def test_many_rows_and_few_are_stored_alike(server: Serving) -> None:
     for host, batch in hosts.items():
         with Logger(server.ingest, hostname=host, interval=60, batch=batch) as log:
             for n in range(200):
-                log("offcputime", time=f"2026-11-28T12:00:00.{n:06}Z", process=f"p{n % 7}", pid=n,
+                log("offcputime", time=f"{DAY}T12:00:00.{n:06}Z", process=f"p{n % 7}", pid=n,
                     stack=f"main;f{n % 5}", elapsed=n, lengths=[0, n % 3, 0, 1])  # fmt: skip
-                log("agent", time=f"2026-11-28T12:00:00.{n:06}Z", probe=f"p{n}", state="running")
+                log("agent", time=f"{DAY}T12:00:00.{n:06}Z", probe=f"p{n}", state="running")
             log.flush()
     for table in ("offcputime", "agent"):
         stored = [rows(server, table, host) for host in hosts]
@@ -328,9 +329,23 @@ def test_many_rows_and_few_are_stored_alike(server: Serving) -> None:
         assert stored[0] == stored[1]
 
 
+def test_a_server_takes_columns_as_they_are(server: Serving) -> None:
+    """It refuses none, which would be sent again as rows. Stacks are texts, as in a Logger."""
+    given = [
+        {"time": f"{DAY}T12:00:00.{n:06}Z", "process": f"p{n % 7}", "pid": n,
+         "stack": f"main;f{n % 5}", "elapsed": n, "lengths": [0, n % 3]}
+        for n in range(MANY)
+    ]  # fmt: skip
+    body = {"hostname": "as-it-is", "offcputime": given}
+    payload = Payload.of("offcputime", body)
+    assert isinstance(sent(payload)["offcputime"], dict)
+    answer = server.send(payload.body, "/api/v1/ingest", Content_Encoding=payload.encoding)
+    assert answer.json()["stored"] == {"offcputime": MANY}
+
+
 def rows(server: Serving, table: str, host: str) -> list[dict[str, Any]]:
     """Return a host's rows, oldest first, without its name."""
-    span = {"from": "2026-11-28T00:00:00Z", "to": "2026-11-29T00:00:00Z", "limit": 1000}
+    span = {**SPAN, "limit": 1000}
     said = server.get(f"/api/v1/rows/{table}", hostname=host, order="time", **span).json()
     found = [dict(zip(said["columns"], row, strict=True)) for row in said["rows"]]
     return [{name: value for name, value in row.items() if name != "hostname"} for row in found]

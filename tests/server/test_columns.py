@@ -19,6 +19,7 @@ from kscope.server.ingest.decode import Decoder, Form
 from kscope.server.ingest.row_faults import validator
 from kscope.store.write.batch import Batch, Coded
 from tests.databases import Database, scalar
+from tests.days import DAY, NOON
 from tests.decoding import decoded
 from tests.server.test_bad_input import problem
 from tests.server.test_decode import DECODER, addresses, edges, texts, times, values
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tests.enginefixtures import Served
 
 PATH = "/api/v1/ingest"
-MOMENT = "2026-11-30T12:00:00Z"
+MOMENT = NOON
 TABLE = {
     "time": {"strings": [3, 3, 3]},
     "process": {"strings": [0, 2, 0]},
@@ -498,7 +499,7 @@ def test_columns_are_stored_and_shown(served: Served, kind: str) -> None:
     )
     # ClickHouse shows a histogram as a map.
     assert [[*row[:-1], row[-1].strip("{}")] for row in found] == [
-        ["2026-11-30 12:00:00.000000", *row]
+        [f"{DAY} 12:00:00.000000", *row]
         for row in (
             ["nginx", "1", "blocked", "main;write", "10", "1", "3:1,4:2"],
             ["mysqld", "2", "", "main;read", "20", "1", ""],
