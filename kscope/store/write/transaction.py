@@ -221,6 +221,8 @@ class Transaction:
         self, tables: CategoryTables, rows: Columns, closed: Mapping[int, int]
     ) -> None:
         """Add rows of buckets that are closed to their sums, in the same transaction."""
+        if not closed:
+            return
         name = tables.category.table
         first = min(rows["time"])
         late = {bucket: until for bucket, until in closed.items() if first < until}
