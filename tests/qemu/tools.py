@@ -47,24 +47,27 @@ def main() -> None:
 
 def told(tool: Path, action: str) -> object:
     """Return what the tool printed of the action, and the action's own record."""
-    printed = tool.with_suffix(".out")
+    outputs = tool.with_suffix(".out"), tool.with_suffix(".err")
     child = os.fork()
     if not child:
-        become(tool, printed)
+        become(tool, *outputs)
     getattr(ACTIONS[action], "prepare", lambda: None)()
     attached = wait_until_attached(child)
     truth = ACTIONS[action]()
     hung = "" if attached and has_ended(child) else kill(child)
     _, status = os.waitpid(child, 0)
-    lines = printed.read_text(errors="replace").splitlines()
-    return {"attached": attached, "hung": hung, "status": status, "lines": lines, "truth": truth}
+    lines, errors = (each.read_text(errors="replace").splitlines() for each in outputs)
+    how = {"attached": attached, "hung": hung, "status": status, "errors": errors}
+    return how | {"lines": lines, "truth": truth}
 
 
-def become(tool: Path, printed: Path) -> None:
-    """Run the tool, as `python3 tool` would, with its output in a file."""
-    output = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+def become(tool: Path, printed: Path, errors: Path) -> None:
+    """Run the tool, as `python3 tool` would, with its output in files.
+
+    Python says among the errors that it dropped an interrupt.
+    """
+    for number, file in ((1, printed), (2, errors)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     faulthandler.register(signal.SIGUSR1)
     sys.argv = [str(tool), *OPTIONS[tool.name]]
