@@ -28,12 +28,6 @@ class Coded(Sequence[Any]):
     used: Collection[int]
 
     @classmethod
-    def of(cls, column: Sequence[Any]) -> "Coded":
-        """Return the same column in this form."""
-        numbers = {value: number for number, value in enumerate(dict.fromkeys(column))}
-        return cls(list(map(numbers.__getitem__, column)), [*numbers], range(len(numbers)))
-
-    @classmethod
     def constant(cls, value: Any, count: int) -> "Coded":
         """Return a column that has the value in each row."""
         return cls(bytes(count), [value], range(min(count, 1)))
