@@ -37,8 +37,8 @@ def coded(values: Sequence[Any]) -> Steps[Coded]:
     return Coded(places, [*numbers], range(len(numbers)))
 
 
-def distinct(values: Sequence[Any]) -> Steps[set[Any]]:
-    """Return each value once."""
+def each_once(values: Sequence[Any]) -> Steps[set[Any]]:
+    """Return the different values."""
     found: set[Any] = set()
     for part in chunks(values):
         found.update(part)

@@ -21,7 +21,7 @@ from kscope.server.ingest.arrays import (
     outside,
     too_many_values,
 )
-from kscope.server.ingest.coding import CHUNK, chunks, distinct, looked_up
+from kscope.server.ingest.coding import CHUNK, chunks, each_once, looked_up
 from kscope.server.ingest.fair_queue import Lane, Steps
 from kscope.server.ingest.row_faults import Faults
 from kscope.store.write.batch import Coded
@@ -188,7 +188,7 @@ class ColumnTable:
         self, name: str, given: ValueArray, strings: Sequence[str], faults: Faults
     ) -> Steps[None]:
         """Check those of the body's strings that the column uses, each once."""
-        used = sorted((yield from distinct(given.values)))
+        used = sorted((yield from each_once(given.values)))
         if used and used[-1] >= len(strings):
             yield Lane.DOUBT
             for row, place in beyond(given.values, len(strings)).items():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kscope.server.ingest.coding import CHUNK, chunks, coded, distinct, looked_up
+from kscope.server.ingest.coding import CHUNK, chunks, coded, each_once, looked_up
 from kscope.server.ingest.fair_queue import Lane, Steps
 from kscope.store.schema.interning import text_hashes, turned_round
 from kscope.store.write.batch import Coded
@@ -33,7 +33,7 @@ class BodyStacks:
     def _texts(self, values: Sequence[str | int]) -> Steps[Coded]:
         if isinstance(values, Coded):
             return values
-        given = yield from distinct(values)
+        given = yield from each_once(values)
         if all(type(value) is int for value in given):
             return looked_up(values, given, self.listed)  # type: ignore[arg-type]
         column = yield from coded(values)

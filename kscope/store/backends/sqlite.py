@@ -332,7 +332,9 @@ async def _shrink(raw: Any) -> bool:
     return await _number(raw, "freelist_count") < free
 
 
-class _Relations:
+class _CatalogQueries:
+    """Those of Session."""
+
     columns = (
         "SELECT m.name, m.type = 'view', c.name, NOT c.\"notnull\""
         " FROM sqlite_schema AS m, pragma_table_info(m.name) AS c"
@@ -341,7 +343,7 @@ class _Relations:
     indexes = "SELECT tbl_name, name FROM sqlite_schema WHERE type = 'index'"
 
 
-class SQLiteSession(_Relations, Session):
+class SQLiteSession(_CatalogQueries, Session):
     """A connection of aiosqlite, which has a thread for it."""
 
     async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
@@ -360,7 +362,7 @@ class SQLiteSession(_Relations, Session):
         return await self.raw._execute(work, self.raw._conn, *arguments)  # noqa: SLF001 - no public way to it
 
 
-class DirectSession(_Relations, Session):
+class DirectSession(_CatalogQueries, Session):
     """The connection within its thread. No method waits."""
 
     async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:

@@ -227,19 +227,20 @@ class GroupWriter:
         raise AssertionError
 
     async def _store_once(self, batches: list[Batch]) -> list[Stored | StoreBusy]:
-        grants = {STACKS: self.limits.stacks.start(), STRINGS: self.limits.strings.start()}
         kind = Transaction if self._backend.transactional else Steps
         transactions: list[Transaction] = []
 
         async def store(session: Session) -> list[Stored | StoreBusy]:
             # The schema of now: a migration may have run while this waited for its turn.
+            grants = {STACKS: self.limits.stacks.start(), STRINGS: self.limits.strings.start()}
             transactions.append(kind(session, self._schema(), self.known, self.next_seq, grants))
             return await transactions[0].store(batches)
 
         answers = await self._backend.committed(store)
-        await transactions[0].remember(sum(map(len, batches)))
-        self.counters.over_stack_limit += grants[STACKS].rows
-        self.counters.over_string_limit += grants[STRINGS].rows
+        (transaction,) = transactions
+        await transaction.remember(sum(map(len, batches)))
+        self.counters.over_stack_limit += transaction.grants[STACKS].rows
+        self.counters.over_string_limit += transaction.grants[STRINGS].rows
         return answers
 
     def next_seq(self, count: int) -> range:
