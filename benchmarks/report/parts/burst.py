@@ -25,6 +25,7 @@ from benchmarks.probing import (
     silences,
     spawn,
 )
+from benchmarks.report.parts.ingest import data_of
 from benchmarks.report.results import Found, Measured, Table
 from benchmarks.report.turns import Options, Taken, say, take_turns
 from tests.serving import free_port, serving
@@ -73,10 +74,11 @@ class Result:
 
 def measure(options: Options) -> Found:
     rows = options.size(1_000_000, 100_000)
-    minutes = list(ingest.minutes_of(rows, lengths=True))
-    batches = list(ingest.by_host(minutes, BATCH))
+    data = data_of(rows, BATCH, lengths=True)
     say("bodies are made")
-    bodies = {form: [encode(batch) for batch in batches] for form, (encode, _) in _FORMS.items()}
+    bodies = {
+        form: [encode(batch) for batch in data.batches] for form, (encode, _) in _FORMS.items()
+    }
     ways = {form: partial(_burst, form, bodies[form]) for form in _FORMS}
     taken: Taken[Result] = take_turns(ways, options.repeat)
     rows = sum(count for _, count in bodies[ROWS])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import columns, ingest
+from benchmarks.report.parts.ingest import data_of
 from benchmarks.report.results import Found, Measured, Table
 from benchmarks.report.turns import Options, Taken, take_turns
 from benchmarks.throwaway import database
@@ -39,17 +40,18 @@ class Result:
 
 def measure(options: Options) -> Found:
     rows = options.size(500_000, 50_000)
-    minutes = list(ingest.minutes_of(rows, lengths=True))
-    batches = list(ingest.by_host(minutes, _BATCH))
-    span = (minutes[0].time - 60_000_000, minutes[-1].time + 60_000_000)
-    bodies = {form: [encode(batch) for batch in batches] for form, (encode, _) in _FORMS.items()}
+    data = data_of(rows, _BATCH, lengths=True)
+    span = (data.minutes[0].time - 60_000_000, data.minutes[-1].time + 60_000_000)
+    bodies = {
+        form: [encode(batch) for batch in data.batches] for form, (encode, _) in _FORMS.items()
+    }
     ways = {
         f"{engine}: {form}": partial(_on, engine, bodies[form], _FORMS[form][1], span)
         for engine in options.engines
         for form in (_FORMS if engine == "sqlite" else [COLUMNS])
     }
     taken: Taken[Result] = take_turns(ways, options.repeat)
-    rows = sum(len(minute.pairs) for minute in minutes)
+    rows = sum(len(minute.pairs) for minute in data.minutes)
     heads = (
         "database, bodies",
         "at rest, MB",
