@@ -17,7 +17,8 @@ from kscope.declare.files.catalog import load_catalog
 from kscope.server.http.problems import HttpProblem
 from kscope.server.ingest.decode import Decoder, Form
 from kscope.server.ingest.row_faults import validator
-from kscope.store.write.batch import Batch, Coded
+from kscope.store.backends.coded import Coded
+from kscope.store.write.batch import Batch
 from tests.databases import Database, scalar
 from tests.days import DAY, NOON
 from tests.decoding import decoded

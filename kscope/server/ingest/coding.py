@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from kscope.server.ingest.fair_queue import Lane, Steps
-from kscope.store.write.batch import Coded
+from kscope.store.backends.coded import Coded
 
 # Values that one step handles.
 CHUNK = 20_000

@@ -24,7 +24,7 @@ from kscope.server.ingest.arrays import (
 from kscope.server.ingest.coding import CHUNK, chunks, each_once, looked_up
 from kscope.server.ingest.fair_queue import Lane, Steps
 from kscope.server.ingest.row_faults import Faults
-from kscope.store.write.batch import Coded
+from kscope.store.backends.coded import Coded
 
 # The name among a column's parts of an array that has the values themselves.
 VALUES = ""

@@ -21,7 +21,8 @@ from kscope.server.ingest.json_reading import JsonReading
 from kscope.server.ingest.pack_reading import PackReading
 from kscope.server.ingest.reading import BodyReading, Checks
 from kscope.server.ingest.stack_ids import BodyStacks
-from kscope.store.write.batch import Batch, Coded, TableRows, distinct
+from kscope.store.backends.coded import Coded, distinct
+from kscope.store.write.batch import Batch, TableRows
 
 # A larger body is read twice: first without keeping its rows, because one of them may be wrong.
 _KEPT_AT_ONCE = 4 * 1024 * 1024

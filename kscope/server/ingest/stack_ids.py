@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from kscope.server.ingest.coding import CHUNK, chunks, coded, each_once, looked_up
 from kscope.server.ingest.fair_queue import Lane, Steps
+from kscope.store.backends.coded import Coded
 from kscope.store.schema.interning import text_hashes, turned_round
-from kscope.store.write.batch import Coded
 
 
 @dataclass

@@ -23,19 +23,21 @@ from databases import Database
 from sqlalchemy.dialects.sqlite import pysqlite
 
 from kscope.store.backends.base import Backend, ReadSession, Result, Session
+from kscope.store.backends.coded import is_constant
 from kscope.store.backends.errors import StoreBusy, StoreError, StoreFault, StoreMoved
 from kscope.store.backends.sqlite_errors import WRITABLE, translated, unreachable
 from kscope.store.backends.sqlite_files import OpenFile, State, create, take, tighten
 from kscope.store.backends.sqlite_foreign import check_ours
-from kscope.store.backends.statements import Repeating, compiled
+from kscope.store.backends.statements import Repeating, compiled, insertion
 
 READERS = 4
 _BUSY_SECONDS = 5.0
 _ROWS_PER_FETCH = 2000
 # The driver gives the interpreter's lock away for each statement, and gets it back once a thread
-# that decodes lets it go. Few different numbers of rows: each is a statement that is compiled once,
-# and takes milliseconds if it is large.
-_ROWS_PER_INSERT = (2000, 500, 25, 1)
+# that decodes lets it go: so few statements, also for what is left of many rows. Few different
+# numbers of rows: each is a statement that is compiled once, which takes longer than to run it, and
+# the driver keeps 128 of them, of at most a megabyte.
+_ROWS_PER_INSERT = (1000, 300, 100, 30, 10, 3, 1)
 # A statement has at most 32,766.
 _PARAMETERS = 30_000
 _SPARE_PAGES = 1000
@@ -159,7 +161,8 @@ class SQLiteBackend(Backend):
             return 0
 
     @asynccontextmanager
-    async def transaction(self) -> "AsyncIterator[SQLiteSession]":
+    async def _turn(self) -> AsyncIterator[Any]:
+        """Lend the writing connection for one transaction, which an error rolls back."""
         async with self._writing:
             await self._keep_file()
             if self._writer is None:
@@ -167,14 +170,19 @@ class SQLiteBackend(Backend):
             raw = self._writer.raw_connection
             with self.translating():
                 try:
-                    await raw.execute("BEGIN IMMEDIATE")
-                    yield SQLiteSession(raw, self.dialect)
-                    await raw.execute("COMMIT")
+                    yield raw
                 except BaseException:
                     await self._roll_back(raw)
                     raise
             # Rows in a file that is in another place now must not be acknowledged.
             await self._keep_file()
+
+    @asynccontextmanager
+    async def transaction(self) -> "AsyncIterator[SQLiteSession]":
+        async with self._turn() as raw:
+            await raw.execute("BEGIN IMMEDIATE")
+            yield SQLiteSession(raw, self.dialect)
+            await raw.execute("COMMIT")
 
     migration = transaction
 
@@ -182,8 +190,8 @@ class SQLiteBackend(Backend):
         """All of it runs in the connection's thread, so that it waits neither for the event loop,
         which reads bodies, nor at each statement for the threads that decode them.
         """
-        async with self.transaction() as session:
-            result: Result = await session.at_once(_run, work, self.dialect)
+        async with self._turn() as raw:
+            result: Result = await _at_once(raw, _committed, work, self.dialect)
             return result
 
     async def _roll_back(self, raw: Any) -> None:
@@ -332,8 +340,8 @@ async def _shrink(raw: Any) -> bool:
     return await _number(raw, "freelist_count") < free
 
 
-class _CatalogQueries:
-    """Those of Session."""
+class _SQLite(Session):
+    """What both sessions have in common."""
 
     columns = (
         "SELECT m.name, m.type = 'view', c.name, NOT c.\"notnull\""
@@ -342,8 +350,20 @@ class _CatalogQueries:
     )
     indexes = "SELECT tbl_name, name FROM sqlite_schema WHERE type = 'index'"
 
+    async def insert(
+        self,
+        table: sa.Table,
+        columns: Mapping[str, Sequence[Any]],
+        update: Mapping[str, str] | None = None,
+    ) -> None:
+        """A value that all rows have is sent once: each is a twentieth of the time."""
+        alike = [name for name, column in columns.items() if is_constant(column)]
+        ordered = {name: columns[name] for name in (*alike, *columns)}
+        statement = insertion(table, ordered, self.dialect, update, len(alike))
+        await self._insert(statement, [*ordered.values()])
 
-class SQLiteSession(_CatalogQueries, Session):
+
+class SQLiteSession(_SQLite):
     """A connection of aiosqlite, which has a thread for it."""
 
     async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
@@ -358,11 +378,10 @@ class SQLiteSession(_CatalogQueries, Session):
         await self.at_once(_inserted, statement, columns)
 
     async def at_once(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Return the result of `work` with the connection, in one turn of its thread."""
-        return await self.raw._execute(work, self.raw._conn, *arguments)  # noqa: SLF001 - no public way to it
+        return await _at_once(self.raw, work, *arguments)
 
 
-class DirectSession(_CatalogQueries, Session):
+class DirectSession(_SQLite):
     """The connection within its thread. No method waits."""
 
     async def rows(self, text: str, parameters: Any = None) -> Sequence[Sequence[Any]]:
@@ -377,15 +396,22 @@ class DirectSession(_CatalogQueries, Session):
         _inserted(self.raw, statement, columns)
 
 
-def _run(
+async def _at_once(raw: Any, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Return the result of `work` with the connection, in one turn of its thread."""
+    return await raw._execute(work, raw._conn, *arguments)  # noqa: SLF001 - no public way to it
+
+
+def _committed(
     connection: sqlite3.Connection,
     work: Callable[[Session], Coroutine[Any, Any, Result]],
     dialect: sa.engine.Dialect,
 ) -> Result:
+    connection.execute("BEGIN IMMEDIATE")
     coroutine = work(DirectSession(connection, dialect))
     try:
         coroutine.send(None)
     except StopIteration as end:
+        connection.execute("COMMIT")
         result: Result = end.value
         return result
     coroutine.close()
@@ -401,21 +427,26 @@ def _inserted(
     connection: sqlite3.Connection, statement: Repeating, columns: Sequence[Sequence[Any]]
 ) -> None:
     done, count = 0, len(columns[0])
+    fixed, columns = [each[0] for each in columns[: statement.alike]], columns[statement.alike :]
     for size in _ROWS_PER_INSERT:
         starts = range(done, count - size + 1, size)
         if starts and size * len(columns) <= _PARAMETERS:
             with closing(
-                connection.executemany(statement.text(size), _parameters(columns, starts))
+                connection.executemany(statement.text(size), _parameters(fixed, columns, starts))
             ):
                 done = starts[-1] + size
 
 
-def _parameters(columns: Sequence[Sequence[Any]], starts: range) -> Iterator[list[Any]]:
-    """Yield the values of each statement, row by row; one begins at each of `starts`."""
+def _parameters(
+    fixed: Sequence[Any], columns: Sequence[Sequence[Any]], starts: range
+) -> Iterator[list[Any]]:
+    """Yield the values of each statement: first the `fixed` ones, then those of each row. The first
+    row of each is at one of `starts`.
+    """
     size, width = starts.step, len(columns)
     for start in starts:
-        values: list[Any] = [None] * (size * width)
-        for place, column in enumerate(columns):
+        values: list[Any] = [*fixed, *[None] * (size * width)]
+        for place, column in enumerate(columns, len(fixed)):
             values[place::width] = column[start : start + size]
         yield values
 

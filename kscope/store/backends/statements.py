@@ -30,11 +30,15 @@ def compiled(statement: sa.Executable, dialect: sa.engine.Dialect) -> tuple[str,
 
 @dataclass(frozen=True)
 class Repeating:
-    """A statement with one `part` for each of its rows or keys."""
+    """A statement with one `part` for each of its rows or keys.
+
+    The first `alike` parameters are those of all parts.
+    """
 
     head: str
     part: str
     tail: str = ""
+    alike: int = 0
 
     def text(self, count: int) -> str:
         return f"{self.head}{','.join([self.part] * count)}{self.tail}"
@@ -45,18 +49,23 @@ def insertion(
     columns: Collection[str],
     dialect: sa.engine.Dialect,
     update: Mapping[str, str] | None,
+    alike: int = 0,
 ) -> Repeating:
-    """Insert rows into declared columns.
+    """Insert rows into declared columns. The first `alike` have one value in all rows: in a dialect
+    that counts parameters, it is sent once.
 
     `update` is for rows whose key is stored already: it names the columns to change, each with the
     name of an update of a dialect. Without it such a row is an error.
     """
     preparer = dialect.identifier_preparer
     names = ", ".join(preparer.quote(name) for name in columns)
+    marks = [f"?{number + 1}" for number in range(alike)]
+    marks += [_mark(dialect)] * (len(columns) - alike)
     return Repeating(
         f"INSERT INTO {preparer.format_table(table)} ({names}) VALUES ",  # noqa: S608 - declared names, quoted
-        f"({','.join([_mark(dialect)] * len(columns))})",
+        f"({','.join(marks)})",
         _updating(update, dialect) if update else "",
+        alike,
     )
 
 

@@ -15,7 +15,7 @@ from kscope.generate.tables import ROLLUP_ROWS
 from kscope.store.schema.progress import SECOND
 from kscope.store.sums.functions import SLOT, SLOT_EVENTS, sum_of, total, weight, with_slots
 
-Columns = dict[str, list[Any]]
+Columns = dict[str, Sequence[Any]]
 Sums = dict[tuple[Any, ...], Sequence[Any]]
 
 

@@ -1,82 +1,18 @@
 """The rows of one request, and the answer once they are stored."""
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
-from typing import Any, overload
+from typing import Any
 
 from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
+from kscope.store.backends.coded import Coded
 from kscope.store.sums.grouping import summed_names
 
 # The keys of a batch's memo and of its form in the answer that is stored. Tables have other names.
 MEMO = "kscope memo"
 FORM = "kscope form"
-
-
-@dataclass(frozen=True, slots=True)
-class Coded(Sequence[Any]):
-    """A column of values that repeat: `places` has the place of each row's value in `values`.
-
-    `used` has the places that rows have, each once; the other `values` belong to no row. So work on
-    texts is done once for each text instead of once for each row.
-    """
-
-    places: Sequence[int]
-    values: Sequence[Any]
-    used: Collection[int]
-
-    @classmethod
-    def constant(cls, value: Any, count: int) -> "Coded":
-        """Return a column that has the value in each row."""
-        return cls(bytes(count), [value], range(min(count, 1)))
-
-    @property
-    def distinct(self) -> list[Any]:
-        """Return the values that rows have; one that `values` has twice may be there twice."""
-        return [self.values[place] for place in self.used]
-
-    def holding(self, distinct: Iterable[Any]) -> "Coded":
-        """Return the column that has these values in place of the distinct ones."""
-        values: list[Any] = [None] * len(self.values)
-        for place, value in zip(self.used, distinct, strict=True):
-            values[place] = value
-        return Coded(self.places, values, self.used)
-
-    def in_full(self) -> Sequence[Any]:
-        """Return the value of each row."""
-        if len(self.values) == 1:
-            return [*self.values] * len(self.places)
-        return picked(self.places, self.values)
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.in_full())
-
-    @overload
-    def __getitem__(self, row: int) -> Any: ...
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[Any]: ...
-    def __getitem__(self, row: int | slice) -> Any:
-        if isinstance(row, slice):
-            return picked(self.places[row], self.values)
-        return self.values[self.places[row]]
-
-
-def distinct(column: Sequence[Any]) -> Sequence[Any]:
-    """Return each value of a column, some perhaps more than once."""
-    return column.distinct if isinstance(column, Coded) else column
-
-
-def picked(places: Sequence[int], values: Sequence[Any]) -> Sequence[Any]:
-    """Return the value at each place; `itemgetter` is three times as fast as a loop."""
-    if len(places) < 2:
-        return [values[place] for place in places]
-    found: tuple[Any, ...] = itemgetter(*places)(values)
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kscope.declare.types.base import Storage
+from kscope.store.backends.coded import distinct
 from kscope.store.schema.interning import STACKS, STRINGS, TextKind, text_hash
-from kscope.store.write.batch import Batch, TableRows, distinct
+from kscope.store.write.batch import Batch, TableRows
 
 OVER_STACKS = "[over the stack limit]"
 OVER_STRINGS = "[over the string limit]"

@@ -43,7 +43,7 @@ async def found_rows(
     kept_from = 0 if retention is None else now - retention * SECOND
     late = await in_thread(len(listed), _late_marks, listed, there, kept_from)
     here = zip(*(listed[place] for place in late), strict=True)
-    columns = dict(zip(names, map(list, here), strict=True)) if late else {}
+    columns: Columns = dict(zip(names, map(list, here), strict=True)) if late else {}
     left = [
         [value for place, value in enumerate(column) if place not in late]
         for column in rows.columns

@@ -60,7 +60,9 @@ class LateSums:
             if mark:
                 places[rows["time"][place] // DAY, mark].append(place)
         for (day, mark), chosen in places.items():
-            part = {name: [column[place] for place in chosen] for name, column in rows.items()}
+            part: Columns = {
+                name: [column[place] for place in chosen] for name, column in rows.items()
+            }
             commit = commit_of(key, category.table, day)
             for bucket, level in sorted(levels.items()):
                 if level.mark & mark:

@@ -14,19 +14,22 @@ import sqlalchemy as sa
 from kscope.declare.types.base import Storage
 from kscope.generate.tables import CategoryTables, Schema
 from kscope.store.backends.base import Session
+from kscope.store.backends.coded import Coded, chained, distinct
 from kscope.store.backends.errors import StaleDeclaration, StoreBusy
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.schema.interning import STACKS, STRINGS, Known, TextKind, store_texts, today
 from kscope.store.schema.meta import contradicted, is_current
 from kscope.store.sums.grouping import Columns, summed, summed_from
 from kscope.store.sums.late import add_late
-from kscope.store.write.batch import MEMO, Batch, Coded, Stored, TableRows, distinct
+from kscope.store.write.batch import MEMO, Batch, Stored, TableRows
 from kscope.store.write.cardinality import OVER, OVER_STACKS, Grant, bounded, uncounted
 from kscope.store.write.twins import Twins
 
 _DAY = 86400 * 1_000_000
 # The largest day that the column holds; more than five million years.
 _LAST_DAY = 2**31 - 1
+# Pieces of so many rows are stored one by one: to join them would copy each value.
+_ALONE = 2000
 # After every time that a row may have.
 _END = 2**63
 
@@ -74,10 +77,11 @@ class Transaction:
         closed = await self._closed()
         for table, pieces in by_table(fresh).items():
             tables = self._tables(table, pieces)
-            rows = await in_thread(sum(map(len, pieces)), merged, pieces, ids)
-            seq = self._next_seq(sum(map(len, pieces)))
-            await self._session.insert(tables.rows, {"seq": seq, **rows})
-            await self._store_late(tables, rows, closed.get(table, {}))
+            for run in _runs(pieces):
+                count = sum(map(len, run))
+                rows = await in_thread(count, merged, run, ids)
+                await self._session.insert(tables.rows, {"seq": self._next_seq(count), **rows})
+                await self._store_late(tables, rows, closed.get(table, {}))
         for piece in sums_of(fresh):
             tables = self._tables(piece.category.table, [piece])
             rows = await in_thread(len(piece), merged, [piece], ids)
@@ -224,7 +228,7 @@ class Transaction:
         if not closed:
             return
         name = tables.category.table
-        first = min(rows["time"])
+        first = min(distinct(rows["time"]))
         late = {bucket: until for bucket, until in closed.items() if first < until}
         if not late:
             return
@@ -269,26 +273,32 @@ def _texts_of(batches: Iterable[Batch], kind: TextKind, stored: Dictionary) -> _
     return _BatchTexts(days, known, dict(sorted(zip(map(kind.hash, new), new, strict=True))))
 
 
+def _runs(pieces: Sequence[TableRows]) -> list[list[TableRows]]:
+    """Part pieces into those whose rows are stored together, in the order of time."""
+    runs = [[piece] for piece in pieces if len(piece) >= _ALONE]
+    if small := [piece for piece in pieces if len(piece) < _ALONE]:
+        runs.append(small)
+    return sorted(runs, key=lambda run: min(piece.columns[0][0] for piece in run))
+
+
 def merged(pieces: Sequence[TableRows], ids: Mapping[str, int]) -> Columns:
     """Return all rows as they are stored, in the order of time: they go to the end."""
     ordered = sorted(pieces, key=lambda piece: piece.columns[0][0])
-    rows: Columns = {}
     strings = {*pieces[0].places(Storage.STRING_ID)}
+    rows: Columns = {}
     for index, name in enumerate(pieces[0].names):
-        stored = ids if index in strings else None
-        values: list[Any] = []
-        for piece in ordered:
-            values.extend(_stored(piece.columns[index], stored))
-        rows[name] = values
+        numbers = ids if index in strings else None
+        rows[name] = chained([_stored(piece.columns[index], numbers) for piece in ordered])
     return rows
 
 
 def _stored(column: Sequence[Any], ids: Mapping[str, int] | None) -> Sequence[Any]:
     """Return the column with the number of each text, if it has texts."""
+    if ids is None:
+        return column
     if isinstance(column, Coded):
-        numbered = column if ids is None else column.holding(map(ids.__getitem__, column.distinct))
-        return numbered.in_full()
-    return column if ids is None else list(map(ids.__getitem__, column))
+        return column.holding(map(ids.__getitem__, column.distinct))
+    return list(map(ids.__getitem__, column))
 
 
 def _used_until(rows: TableRows) -> int:
