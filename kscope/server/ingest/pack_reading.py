@@ -7,8 +7,10 @@ alone decides on texts and rows, and only JSON's values are taken.
 import math
 import sys
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -50,6 +52,7 @@ _Plain = bool | int | float | str | None
 _RAWS = msgpack.Decoder(list[Raw])
 _INTEGERS = msgpack.Decoder(list[int])
 _SCALARS = msgpack.Decoder(list[bool | int | float | None])
+_TEXTS = msgpack.Decoder(list[str])
 # All that a right array has. Other values are checked one by one.
 _PLAIN = msgpack.Decoder(list[_Plain | list[_Plain] | dict[str, _Plain | list[_Plain]]])
 _ANY = msgpack.Decoder(ext_hook=msgpack.Ext)
@@ -227,16 +230,20 @@ def _array_of(packed: Sequence[Raw | memoryview]) -> bytes:
 
 
 def _pieces(packed: Sequence[Raw]) -> Iterator[Sequence[Raw]]:
-    start = size = 0
-    for number, each in enumerate(packed, 1):
-        size += len(each)
-        if size >= _PIECE or number == len(packed):
-            yield packed[start:number]
-            start, size = number, 0
+    ends = [*accumulate(map(len, packed))]
+    start = read = 0
+    while start < len(packed):
+        stop = bisect_left(ends, read + _PIECE, start) + 1
+        yield packed[start:stop]
+        start, read = stop, ends[min(stop, len(ends)) - 1]
 
 
 def _plain(packed: bytes, path: Path) -> list[Any]:
     """Return the elements; the first of them has the `path`. Raise HttpProblem."""
+    try:
+        return _TEXTS.decode(packed)
+    except msgspec.ValidationError:
+        pass
     try:
         values = _PLAIN.decode(packed)
         # JSON has no NaN: it would become null.
