@@ -26,7 +26,7 @@ class Coded(Sequence[Any]):
     @property
     def distinct(self) -> list[Any]:
         """Return the values that rows have; one that `values` has twice may be there twice."""
-        return [self.values[place] for place in self.used]
+        return list(map(self.values.__getitem__, self.used))
 
     def holding(self, distinct: Iterable[Any]) -> "Coded":
         """Return the column that has these values in place of the distinct ones."""

@@ -86,7 +86,9 @@ class Known(Generic[Key, Value]):
     def find(self, keys: Iterable[Key]) -> dict[Key, Value]:
         young, old = self._young, self._old
         wanted = keys if isinstance(keys, list | dict) else list(keys)
-        found = {key: young[key] for key in wanted if key in young}
+        # The fastest way: most keys of most bodies are there.
+        values = map(young.get, wanted)
+        found = {key: value for key, value in zip(wanted, values, strict=True) if value is not None}
         if old and len(found) < len(wanted):
             aged = {key: old[key] for key in wanted if key in old and key not in found}
             self.add(aged)

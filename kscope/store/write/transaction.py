@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -156,14 +157,16 @@ class Transaction:
     ) -> list[Batch]:
         count = sum(map(len, batches))
         rest = await in_thread(count, uncounted, batches)
-        rest.update(texts.known)
-        brought = {key: value for key, value in texts.new.items() if value not in rest}
+        new = texts.new.items()
+        brought = {
+            key: value for key, value in new if value not in texts.known and value not in rest
+        }
         key = self._schema.metadata.tables[kind.table].c[kind.key]
         stored = {each for (each,) in await self._session.look_up(key, [key], [*brought])}
-        new = {brought[each] for each in brought.keys() - stored} - {OVER[kind]}
-        if not new:
+        unseen = {brought[each] for each in brought.keys() - stored} - {OVER[kind]}
+        if not unseen:
             return batches
-        return await in_thread(count, bounded, batches, new, kind, self.grants[kind])
+        return await in_thread(count, bounded, batches, unseen, kind, self.grants[kind])
 
     async def _store_texts(
         self, batches: Iterable[Batch], kind: TextKind, texts: "_BatchTexts"
@@ -261,15 +264,17 @@ class _BatchTexts:
 
 
 def _texts_of(batches: Iterable[Batch], kind: TextKind, stored: Dictionary) -> _BatchTexts:
-    by_day: dict[int, set[Any]] = {}
+    by_day: defaultdict[int, list[Sequence[Any]]] = defaultdict(list)
     for rows in chain.from_iterable(batch.tables for batch in batches):
-        found = by_day.setdefault(_used_until(rows), set())
-        found.update(*(distinct(rows.columns[place]) for place in rows.places(kind.storage)))
+        columns = (distinct(rows.columns[place]) for place in rows.places(kind.storage))
+        by_day[_used_until(rows)].extend(columns)
     days: dict[Any, int] = {}
     for day in sorted(by_day):
-        days.update(dict.fromkeys(by_day[day], day))
+        days.update(dict.fromkeys(chain.from_iterable(by_day[day]), day))
     known = stored.numbers[kind].find(days)
-    new = [each for each, day in days.items() if each not in known or day > stored.day]
+    new = days.keys() - known.keys()
+    if max(by_day, default=0) > stored.day:
+        new.update(each for each, day in days.items() if day > stored.day)
     return _BatchTexts(days, known, dict(sorted(zip(map(kind.hash, new), new, strict=True))))
 
 
