@@ -3,6 +3,7 @@
 import importlib
 import io
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -12,26 +13,91 @@ from kscope.cli.output import guard_output
 from kscope.errors import DeclarationError, KscopeError, did_you_mean, without_secrets
 
 _INTERRUPTED = 130
-# Commands are imported when they are called: an agent must not import the server.
+
+
+@dataclass(frozen=True)
+class _Command:
+    """The place of a command, and what it does: the first sentence of its help."""
+
+    place: str
+    does: str
+
+
+# Commands are imported when they are called: an agent must not import the server, and the list of
+# commands would take a second.
 COMMANDS = {
-    "agent": "kscope.cli.agent:agent",
-    "changes": "kscope.cli.changes:changes",
-    "copy": "kscope.cli.copy:copy",
-    "backup": "kscope.cli.backup:backup",
-    "doctor": "kscope.cli.doctor:doctor",
-    "generate": "kscope.cli.generate:generate",
-    "import": "kscope.cli.import_:import_",
-    "log": "kscope.cli.log:log",
-    "marker": "kscope.cli.marker:marker",
-    "mcp": "kscope.cli.mcp:mcp",
-    "migrate": "kscope.cli.migrate:migrate",
-    "query": "kscope.cli.query:query",
-    "restore": "kscope.cli.backup:restore",
-    "retention": "kscope.cli.retention:retention",
-    "serve": "kscope.cli.serve:serve",
-    "spool": "kscope.cli.spool:spool",
-    "symbols": "kscope.cli.symbols:symbols",
-    "token": "kscope.cli.token:token",
+    "agent": _Command(
+        "kscope.cli.agent:agent",
+        "Run a probe, or those of the configuration, and send their rows to a server.",
+    ),
+    "backup": _Command(
+        "kscope.cli.backup:backup",
+        "Copy the SQLite database to FILE.",
+    ),
+    "changes": _Command(
+        "kscope.cli.changes:changes",
+        "Say what is different in a time range, in every data type; NAME=VALUE are filters.",
+    ),
+    "copy": _Command(
+        "kscope.cli.copy:copy",
+        "Copy a database into another one, of any engine.",
+    ),
+    "doctor": _Command(
+        "kscope.cli.doctor:doctor",
+        "Check whether this host supports the agent, and print a fix for each problem.",
+    ),
+    "generate": _Command(
+        "kscope.cli.generate:generate",
+        "Generate DDL, JSON Schemas, chart configurations and reference pages.",
+    ),
+    "import": _Command(
+        "kscope.cli.import_:import_",
+        "Send recordings of other tools as rows of TABLE.",
+    ),
+    "log": _Command(
+        "kscope.cli.log:log",
+        "Send rows of TABLE from standard input, each as soon as its line arrives.",
+    ),
+    "marker": _Command(
+        "kscope.cli.marker:marker",
+        "Set a marker with TEXT, which all charts show at its time.",
+    ),
+    "mcp": _Command(
+        "kscope.cli.mcp:mcp",
+        "Answer an assistant's questions, on standard input and output.",
+    ),
+    "migrate": _Command(
+        "kscope.cli.migrate:migrate",
+        "Migrate a database to the present categories, as a server does when it starts.",
+    ),
+    "query": _Command(
+        "kscope.cli.query:query",
+        "Query TABLE; filters and other parameters are NAME=VALUE.",
+    ),
+    "restore": _Command(
+        "kscope.cli.backup:restore",
+        "Replace the SQLite database with the backup in FILE.",
+    ),
+    "retention": _Command(
+        "kscope.cli.retention:retention",
+        "Remove rows that are older than their retention.",
+    ),
+    "serve": _Command(
+        "kscope.cli.serve:serve",
+        "Receive rows, and serve the page.",
+    ),
+    "spool": _Command(
+        "kscope.cli.spool:spool",
+        "List, send or drop rows that wait for a server or that a server refused.",
+    ),
+    "symbols": _Command(
+        "kscope.cli.symbols:symbols",
+        "Add, list or remove the names of functions, by the build ids of their files.",
+    ),
+    "token": _Command(
+        "kscope.cli.token:token",
+        "Create a token, and print its lines for kernelscope.yaml.",
+    ),
 }
 
 
@@ -54,9 +120,13 @@ class LazyGroup(SuggestingGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        module, _, attribute = COMMANDS[cmd_name].place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.does) for name, each in sorted(COMMANDS.items())])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
