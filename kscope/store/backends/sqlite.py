@@ -341,7 +341,7 @@ async def _shrink(raw: Any) -> bool:
 
 
 class _SQLite(Session):
-    """What both sessions have in common."""
+    """The common part of both sessions."""
 
     columns = (
         "SELECT m.name, m.type = 'view', c.name, NOT c.\"notnull\""
