@@ -35,8 +35,8 @@ _BUSY_SECONDS = 5.0
 _ROWS_PER_FETCH = 2000
 # The driver gives the interpreter's lock away for each statement, and gets it back once a thread
 # that decodes lets it go: so few statements, also for what is left of many rows. Few different
-# numbers of rows: each is a statement that is compiled once, which takes longer than to run it, and
-# the driver keeps 128 of them, of at most a megabyte.
+# numbers of rows: each is a statement that is compiled, which takes longer than to run it, and of
+# which the driver keeps the last 128. One of 1,000 rows takes about a megabyte.
 _ROWS_PER_INSERT = (1000, 300, 100, 30, 10, 3, 1)
 # A statement has at most 32,766.
 _PARAMETERS = 30_000

@@ -85,7 +85,8 @@ def late_sums(
         if piece.bucket or not len(piece) or last is None or min(piece.columns[0]) >= last:
             continue
         tables = tables_of(piece.category.table)
-        rows = merged([piece], ids)
+        # As lists: their values are picked by place.
+        rows: Columns = {name: [*column] for name, column in merged([piece], ids).items()}
         late = [marks_of(levels, time) for time in rows["time"]]
         for bucket, by_commit in sums.of_rows(
             batch.key, piece.category, rows, late, levels
