@@ -59,7 +59,7 @@ _READ_ROUTES = [
     *static_files.routes,
 ]
 # A thread that returns from SQLite waits this long for one that decodes. With the usual 5 ms the
-# writer, which returns every 500 rows, would spend its time waiting.
+# writer, which returns after each statement, would spend its time waiting.
 _SWITCH_SECONDS = 0.0005
 _CANCEL_AGAIN_SECONDS = 0.5
 # Between two tries to open the database, which may start later than the server.
