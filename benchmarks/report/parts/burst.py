@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from benchmarks import columns, ingest
+from benchmarks import ingest
 from benchmarks.probing import (
     begin_window,
     idle_server,
@@ -25,6 +25,7 @@ from benchmarks.probing import (
     silences,
     spawn,
 )
+from benchmarks.report.forms import COLUMNS, ENCODERS, ROWS
 from benchmarks.report.parts.ingest import data_of
 from benchmarks.report.results import Found, Measured, Table
 from benchmarks.report.turns import Options, Taken, say, take_turns
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
     from tests.serving import Serving
 
 AGENTS, BATCH = 100, 1_000
-COLUMNS, ROWS = "columns, MessagePack", "rows, JSON"
-_FORMS = {COLUMNS: (columns.as_msgpack, columns.MSGPACK), ROWS: (ingest.body_of, ingest.JSON)}
+_FORMS = (COLUMNS, ROWS)
 # Agents share an address here, which they do not elsewhere.
 _CONFIG = "database: {sqlite: k.db}\nmax_connections_per_address: 1024\n"
 _FILES = 4096
@@ -76,9 +76,7 @@ def measure(options: Options) -> Found:
     rows = options.size(1_000_000, 100_000)
     data = data_of(rows, BATCH, lengths=True)
     say("bodies are made")
-    bodies = {
-        form: [encode(batch) for batch in data.batches] for form, (encode, _) in _FORMS.items()
-    }
+    bodies = {form: [ENCODERS[form][0](batch) for batch in data.batches] for form in _FORMS}
     ways = {form: partial(_burst, form, bodies[form]) for form in _FORMS}
     taken: Taken[Result] = take_turns(ways, options.repeat)
     rows = sum(count for _, count in bodies[ROWS])
@@ -149,7 +147,7 @@ class _Agents:
 def _agents(url: str, form: str, bodies: Path) -> Iterator[_Agents]:
     """Start all agents in one process, with their rows in memory and connected."""
     ready, agents = spawn.Event(), _Agents(spawn.Event(), spawn.SimpleQueue())
-    work = (url, _FORMS[form][1], bodies, ready, agents)
+    work = (url, ENCODERS[form][1], bodies, ready, agents)
     process = spawn.Process(target=_send_all, args=work)
     process.start()
     try:

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import columns, influx, ingest, load_data
+from benchmarks import influx, ingest, load_data
 from benchmarks.on_clickhouse import engine as clickhouse
 from benchmarks.on_clickhouse import ingest as on_clickhouse
+from benchmarks.report.forms import COLUMNS, ENCODERS, ROWS
 from benchmarks.report.machine import version
 from benchmarks.report.results import Found, Measured, Table
 from benchmarks.report.turns import Options, Taken, bytes_of, reason, say, take_turns
@@ -25,25 +26,19 @@ if TYPE_CHECKING:
 
     from benchmarks.fleet import Minute
 
-ROWS_JSON, COLUMNS_JSON, COLUMNS_PACKED = "rows, JSON", "columns, JSON", "columns, MessagePack"
 FLAT, INTEGERS = "executemany of flat text", "executemany of integers"
 VICTORIA, INFLUX, LOAD = "VictoriaMetrics", "InfluxDB", "LOAD DATA of flat text"
 TEXTS, IDS = "JSONEachRow, texts", "JSONEachRow, ids"
 _WORKERS = ("--workers", str(os.cpu_count()))
-WORKERS = f"{COLUMNS_PACKED}, {os.cpu_count()} workers"
+WORKERS = f"{COLUMNS}, {os.cpu_count()} workers"
 SENDERS, BATCHES = (1, 4, 16), (100, 1_000, 10_000)
 USUAL_SENDERS, USUAL_BATCH = 4, 10_000
-_ENCODERS = {
-    ROWS_JSON: (ingest.body_of, ingest.JSON),
-    COLUMNS_JSON: (columns.as_json, ingest.JSON),
-    COLUMNS_PACKED: (columns.as_msgpack, columns.MSGPACK),
-}
 _COLUMNS = (
     "way",
     "rows/s",
     "us of CPU a row",
     "bytes a row on disk",
-    f"{COLUMNS_PACKED}: times as many",
+    f"{COLUMNS}: times as many",
 )
 
 
@@ -68,7 +63,7 @@ class Data:
     batch: int
 
     def bodies(self, form: str) -> list[tuple[bytes, int]]:
-        encode, _ = _ENCODERS[form]
+        encode, _ = ENCODERS[form]
         return [encode(batch) for batch in self.batches]
 
     def of_batches(self, batch: int) -> Data:
@@ -132,7 +127,7 @@ def _guarded(
 
 
 def _beside_peers(data: Data, repeat: int) -> tuple[list[Table], dict[str, Measured], list[str]]:
-    ways: Ways = {form: _over_http(data, form, USUAL_SENDERS) for form in _ENCODERS}
+    ways: Ways = {form: _over_http(data, form, USUAL_SENDERS) for form in ENCODERS}
     ways |= {FLAT: _bare_flat(data), INTEGERS: _bare_integers(data)}
     lines = [ingest.lines_of(batch) for batch in data.batches]
     taken: Taken[Result] = take_turns(ways | _servers_of_lines(lines), repeat)
@@ -144,7 +139,7 @@ def _beside_peers(data: Data, repeat: int) -> tuple[list[Table], dict[str, Measu
 
 def _with_lengths(rows: int, repeat: int) -> tuple[list[Table], dict[str, Measured], list[str]]:
     data = data_of(rows, USUAL_BATCH, lengths=True)
-    ways = {form: _over_http(data, form, USUAL_SENDERS) for form in (ROWS_JSON, COLUMNS_PACKED)}
+    ways = {form: _over_http(data, form, USUAL_SENDERS) for form in (ROWS, COLUMNS)}
     taken = take_turns(ways | {FLAT: _bare_flat(data)}, repeat)
     title = f"SQLite, rows with the histogram of their waits: {_described(data)}, "
     facts = _ratios(taken, "ingest with histograms", (FLAT,))
@@ -156,7 +151,7 @@ def _by_senders(data: Data, repeat: int) -> tuple[list[Table], dict[str, Measure
     of_batches = data.of_batches(1_000)
     ways = {
         f"{form}; {count} sender{'s' * (count > 1)}": _over_http(of_batches, form, count)
-        for form in (ROWS_JSON, COLUMNS_PACKED)
+        for form in (ROWS, COLUMNS)
         for count in SENDERS
     }
     title = f"SQLite, by the number of senders: {_described(of_batches)}"
@@ -168,7 +163,7 @@ def _by_batch(data: Data, repeat: int) -> tuple[list[Table], dict[str, Measured]
     # A commit for each hundred rows takes long: a fifth of the rows shows it.
     parts = {100: 5}
     sizes = {batch: data.part(parts.get(batch, 1)).of_batches(batch) for batch in BATCHES}
-    for form in (ROWS_JSON, COLUMNS_PACKED):
+    for form in (ROWS, COLUMNS):
         for batch, of in sizes.items():
             ways[f"{form}; {batch:,} rows"] = _over_http(of, form, USUAL_SENDERS)
     for batch, of in sizes.items():
@@ -195,7 +190,7 @@ def _growing(
 def _over_http(
     data: Data, form: str, senders: int, flags: Sequence[str] = ()
 ) -> Callable[[Path], Result]:
-    kind = _ENCODERS[form][1]
+    kind = ENCODERS[form][1]
     bodies = data.bodies(form)
 
     def run(folder: Path) -> Result:
@@ -276,8 +271,8 @@ def _on_mariadb(data: Data, repeat: int) -> tuple[list[Table], dict[str, Measure
         def loaded(place: Path) -> Result:
             return _result(load_data.load_data(server, place, data.batches), 0, data)
 
-        ways: Ways = {form: partial(over_http, form) for form in (ROWS_JSON, COLUMNS_PACKED)}
-        ways[WORKERS] = lambda place: over_http(COLUMNS_PACKED, place, *_WORKERS)
+        ways: Ways = {form: partial(over_http, form) for form in (ROWS, COLUMNS)}
+        ways[WORKERS] = lambda place: over_http(COLUMNS, place, *_WORKERS)
         taken = take_turns(ways | {LOAD: loaded}, repeat)
     title = f"MariaDB: {_described(data)}, {USUAL_SENDERS} senders; LOAD DATA over one connection"
     return [_table(title, taken)], _facts_of(taken, "MariaDB", (LOAD,)), taken.failures
@@ -291,7 +286,7 @@ def _on_clickhouse(data: Data, repeat: int) -> tuple[list[Table], dict[str, Meas
         rows = sum(len(minute.pairs) for minute in data.minutes)
 
         def through(form: str, place: Path, *more: str) -> Result:
-            encode, kind = _ENCODERS[form]
+            encode, kind = ENCODERS[form]
             bodies = [encode(batch)[0] for batch in data.batches]
             seconds = on_clickhouse.through(engine, place, bodies, 16, kind, *more)
             return Result(rows / seconds, 0, 0)
@@ -299,8 +294,8 @@ def _on_clickhouse(data: Data, repeat: int) -> tuple[list[Table], dict[str, Meas
         def straight(form: on_clickhouse.Form, _: Path) -> Result:
             return Result(rows / on_clickhouse.straight(engine, form, data.batches, 16), 0, 0)
 
-        ways: Ways = {form: partial(through, form) for form in (ROWS_JSON, COLUMNS_PACKED)}
-        ways[WORKERS] = lambda place: through(COLUMNS_PACKED, place, *_WORKERS)
+        ways: Ways = {form: partial(through, form) for form in (ROWS, COLUMNS)}
+        ways[WORKERS] = lambda place: through(COLUMNS, place, *_WORKERS)
         ways[TEXTS] = partial(straight, on_clickhouse.TEXTS)
         ways[IDS] = partial(straight, on_clickhouse.IDS)
         taken = take_turns(ways, repeat)
@@ -314,7 +309,7 @@ def _facts_of(taken: Taken[Result], engine: str, peers: Sequence[str]) -> dict[s
 
 def _rate_of(engine: str, taken: Taken[Result]) -> dict[str, Measured]:
     """Return the rate of columns, or of rows if columns failed."""
-    found = [taken.results[form] for form in (COLUMNS_PACKED, ROWS_JSON) if form in taken.results]
+    found = [taken.results[form] for form in (COLUMNS, ROWS) if form in taken.results]
     return {f"{engine} {RATE}": _rates(found[0])} if found else {}
 
 
@@ -333,20 +328,20 @@ def _rates(results: Sequence[Result]) -> Measured:
 def _ratios(taken: Taken[Result], name: str, peers: Sequence[str]) -> dict[str, Measured]:
     """Return how many times as many rows columns have as each peer, by `NAME / PEER`."""
     ours: Mapping[str, list[Result]] = taken.results
-    if COLUMNS_PACKED not in ours:
+    if COLUMNS not in ours:
         return {}
-    rate = _rates(ours[COLUMNS_PACKED])
+    rate = _rates(ours[COLUMNS])
     return {f"{name} / {peer}": rate.over(_rates(ours[peer])) for peer in peers if peer in ours}
 
 
 def _table(title: str, taken: Taken[Result]) -> Table:
-    ours = taken.results.get(COLUMNS_PACKED)
+    ours = taken.results.get(COLUMNS)
     rows = []
     for name, results in taken.results.items():
         rate = _rates(results)
         cpu = Measured(tuple(each.cpu for each in results))
         size = Measured(tuple(each.size for each in results))
-        times = _rates(ours).over(rate) if ours and name != COLUMNS_PACKED else ""
+        times = _rates(ours).over(rate) if ours and name != COLUMNS else ""
         rows.append((name, rate, cpu if cpu.median else "", size if size.median else "", times))
     kept = [i for i in range(len(_COLUMNS)) if i < 2 or any(row[i] for row in rows)]
     return Table(

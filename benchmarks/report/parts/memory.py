@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import columns, ingest
+from benchmarks import ingest
+from benchmarks.report.forms import COLUMNS, ENCODERS, ROWS
 from benchmarks.report.parts.ingest import data_of
 from benchmarks.report.results import Found, Measured, Table
 from benchmarks.report.turns import Options, Taken, take_turns
@@ -20,8 +21,7 @@ from tests.serving import serving
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROWS, COLUMNS = "rows, JSON", "columns, MessagePack"
-_FORMS = {COLUMNS: (columns.as_msgpack, columns.MSGPACK), ROWS: (ingest.body_of, ingest.JSON)}
+_FORMS = (COLUMNS, ROWS)
 _FILES = 1024
 _SENDERS, _BATCH = 4, 10_000
 _REST = 3.0
@@ -42,11 +42,9 @@ def measure(options: Options) -> Found:
     rows = options.size(500_000, 50_000)
     data = data_of(rows, _BATCH, lengths=True)
     span = (data.minutes[0].time - 60_000_000, data.minutes[-1].time + 60_000_000)
-    bodies = {
-        form: [encode(batch) for batch in data.batches] for form, (encode, _) in _FORMS.items()
-    }
+    bodies = {form: [ENCODERS[form][0](batch) for batch in data.batches] for form in _FORMS}
     ways = {
-        f"{engine}: {form}": partial(_on, engine, bodies[form], _FORMS[form][1], span)
+        f"{engine}: {form}": partial(_on, engine, bodies[form], ENCODERS[form][1], span)
         for engine in options.engines
         for form in (_FORMS if engine == "sqlite" else [COLUMNS])
     }
