@@ -6,10 +6,12 @@ password or a token in the wrong place.
 
 import contextlib
 import difflib
+import fnmatch
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
@@ -51,6 +53,7 @@ _MATCHED = {
     "node": (r"[A-Za-z0-9_.:-]{1,255}", "must be a server's name or address, without its port"),
     "cluster": ("[A-Za-z0-9_.-]{1,64}", "is not a cluster's name: letters, digits, . _ -"),
     "sha256": ("[0-9a-f]{64}", "is not the SHA-256 of a token; `kscope token` makes both"),
+    "hosts": (r"[A-Za-z0-9_.:*?-]{1,255}", "is not a host's name, or a pattern such as web-*"),
     "scope": ("|".join(SCOPES), f"is not a scope; known: {', '.join(SCOPES)}"),
     "url": (
         r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?(/[^\s?#@]*)?",
@@ -183,6 +186,17 @@ class Token:
     name: Annotated[str, _is("text", "the name that logs show")]
     sha256: Annotated[str, _is("sha256", "the SHA-256 of the token")]
     scopes: Annotated[tuple[str, ...], _listed("scope")]
+    # In seconds since 1970.
+    expires: Annotated[
+        float | None, _is("moment", "when it is accepted no more, such as 2027-01-31, in UTC")
+    ] = None
+    hosts: Annotated[
+        tuple[str, ...], _listed("hosts", "hosts whose rows it may bring, such as web-*; none: all")
+    ] = ()
+
+    def may_bring(self, host: str) -> bool:
+        """Return whether rows of this host may come with it."""
+        return not self.hosts or any(fnmatch.fnmatchcase(host, each) for each in self.hosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +274,12 @@ class ReceiveSettings:
 
 
 _TOKENS = {"type": "array", "items": _section(Token), "maxItems": _MAX_LISTED}
+_TOKENS_FILE = {
+    "type": "object",
+    "properties": {"tokens": _TOKENS},
+    "required": ["tokens"],
+    "additionalProperties": False,
+}
 _DATABASE = {
     "description": "Where rows are stored.",
     "type": "object",
@@ -295,6 +315,9 @@ class Settings:
     ] = 1
     hosts: Annotated[tuple[str, ...], _listed("text", "further host names of the page")] = ()
     tokens: Annotated[tuple[Token, ...], _TOKENS] = ()
+    tokens_file: Annotated[
+        Path | None, _is("path", "a file with further tokens, read again whenever it changes")
+    ] = None
     max_body: Annotated[int, _is("size", "per request, as sent and uncompressed: 32MiB")] = (
         32 * 1024 * 1024
     )
@@ -368,6 +391,24 @@ def load_settings(path: Path) -> Settings:
     except UnreadableError as error:
         raise DeclarationError([Problem(str(path), error.line, "", error.fault)]) from None
     return parse_settings(text, str(path), path.absolute().parent)
+
+
+def load_tokens(path: Path) -> tuple[Token, ...]:
+    """Return the tokens of a file such as `kscope token` writes.
+
+    Raises DeclarationError with all problems.
+    """
+    try:
+        text = read_text(path, MAX_BYTES)
+    except UnreadableError as error:
+        raise DeclarationError([Problem(str(path), error.line, "", error.fault)]) from None
+    document = parse(text, str(path), _harmless)
+    readers = _readers(path.absolute().parent)
+    problems = document.problems or bounded(str(path), check(document, _TOKENS_FILE, readers))
+    if problems:
+        raise DeclarationError(problems)
+    found = read_values(document.value, _TOKENS_FILE, readers)
+    return tuple(Token(**each) for each in found["tokens"])
 
 
 def parse_settings(text: str, file: str, folder: Path) -> Settings:
@@ -640,6 +681,25 @@ def _duration(value: Any) -> float:
     return length
 
 
+def checked_hosts(pattern: str) -> str:
+    """Return the pattern of hosts' names. Raises ValueError."""
+    return _matching(*_MATCHED["hosts"])(pattern)
+
+
+def read_moment(value: Any) -> float:
+    """Read a date or a time as seconds since 1970, in UTC unless it says otherwise.
+
+    Raises ValueError.
+    """
+    text = _text(value)
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        fault = "is not a date such as 2027-01-31, or a time such as 2027-01-31T12:00Z"
+        raise _wrong(value, fault) from None
+
+
 def _readers(folder: Path) -> Readers:
     """Return a function for each kind of scalar: value -> setting, or ValueFaultError."""
 
@@ -667,6 +727,7 @@ def _readers(folder: Path) -> Readers:
         "server": _server_host,
         "switch": _switch,
         "duration": _duration,
+        "moment": read_moment,
         "size": lambda value: units.read_bytes(_scalar(value)),
         "share": parse_share,
         **{kind: _within(*row) for kind, row in _BOUNDS.items()},

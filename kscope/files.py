@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 from kscope.errors import KscopeError
@@ -62,6 +63,31 @@ def read_secret(path: Path) -> str:
     if not os.path.lexists(path):
         raise MissingSecretError(path)
     return read_text(path, MAX_SECRET).strip()
+
+
+def replaced(path: Path, text: str) -> None:
+    """Put a text in the place of a file, whole or not at all; a link to it stays one.
+
+    A new file is its owner's alone, another one keeps its rights. Raises KscopeError.
+    """
+    target = path.resolve()
+    part = None
+    try:
+        before = target.stat() if target.exists() else None
+        handle, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
+        part = Path(name)
+        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no path
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if before is not None:
+            os.chown(part, before.st_uid, before.st_gid)
+            part.chmod(stat.S_IMODE(before.st_mode))
+        part.replace(target)
+    except OSError as error:
+        if part is not None:
+            part.unlink(missing_ok=True)
+        raise KscopeError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _read(path: Path, most: int) -> bytes:

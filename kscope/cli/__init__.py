@@ -96,7 +96,7 @@ COMMANDS = {
     ),
     "token": _Command(
         "kscope.cli.token:token",
-        "Create a token, and print its lines for kernelscope.yaml.",
+        "Create a token, and print it; list or revoke those of a file.",
     ),
 }
 

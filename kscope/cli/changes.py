@@ -28,7 +28,7 @@ _FORMS = ("list", "ticket", "json")
 )
 @click.option("--format", "form", type=click.Choice(_FORMS), default=_FORMS[0], show_default=True)
 @click.option("--server", metavar="URL", help=f"Address of the page. [{DEFAULT_SERVER}]")
-@click.option("--token-file", type=FILE, help="File that contains the token.")
+@click.option("--token-file", type=FILE, help="File that contains the token. [$KSCOPE_TOKEN]")
 @click.option("--sqlite", type=FILE, help="Query this database file instead of a server.")
 @click.option("--config", type=FILE, help="Query the database of this kernelscope.yaml instead.")
 def changes(  # noqa: PLR0913 - one per option

@@ -13,7 +13,7 @@ from kscope.errors import KscopeError
 
 @click.command()
 @click.option("--server", metavar="URL", help=f"Address of the page. [{DEFAULT_SERVER}]")
-@click.option("--token-file", type=FILE, help="File that contains the token.")
+@click.option("--token-file", type=FILE, help="File that contains the token. [$KSCOPE_TOKEN]")
 @click.option("--sqlite", type=FILE, help="Query this database file instead of a server.")
 @click.option("--config", type=FILE, help="Query the database of this kernelscope.yaml instead.")
 def mcp(

@@ -56,7 +56,9 @@ server = click.option(
     help="Ingest address of the server. [the configuration's, or http://127.0.0.1:8081]",
 )
 token_file = click.option(
-    "--token-file", type=FILE, help="File that contains the token. [the configuration's]"
+    "--token-file",
+    type=FILE,
+    help="File that contains the token. [the configuration's, or $KSCOPE_TOKEN]",
 )
 categories = click.option(
     "--categories",

@@ -36,7 +36,7 @@ _SWITCH = {"is_flag": True}
 _SHARE = {"metavar": "PERCENT", "callback": _converted(parse_share)}
 _SENDING: _Flags = (
     ("--server --logger", "ingest address of the server", {"metavar": "URL"}),
-    ("--token-file", "file that contains the token", {"type": FILE}),
+    ("--token-file", "file that contains the token [$KSCOPE_TOKEN]", {"type": FILE}),
     ("--hostname", "host name to send rows under", {}),
     ("--interval", "time between drains, such as 10s or 1m [60s]", {"type": SECONDS}),
     ("--spool", "folder for batches that wait for the server", {"type": FILE}),

@@ -41,7 +41,7 @@ _DRAWN = ("flame", "table")
     help="[flame for a flame graph, or table]",
 )
 @click.option("--server", metavar="URL", help=f"Address of the page. [{DEFAULT_SERVER}]")
-@click.option("--token-file", type=FILE, help="File that contains the token.")
+@click.option("--token-file", type=FILE, help="File that contains the token. [$KSCOPE_TOKEN]")
 @click.option("--sqlite", type=FILE, help="Query this database file instead of a server.")
 @click.option("--config", type=FILE, help="Query the database of this kernelscope.yaml instead.")
 @click.option(

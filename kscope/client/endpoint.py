@@ -3,6 +3,7 @@
 import http.client
 import io
 import ipaddress
+import os
 import random
 import re
 import socket
@@ -23,6 +24,8 @@ from kscope.errors import KscopeError, UsageError
 from kscope.files import MissingSecretError, UnreadableError, read_secret
 
 DEFAULT_PORT = 8081
+# The variable that holds a token where no file is named: other users cannot read it.
+TOKEN_VARIABLE = "KSCOPE_TOKEN"  # noqa: S105 - its name
 # Seconds after which an endpoint uses a new connection, at the latest.
 LONGEST_OPEN = 600.0
 # The size of an answer with its header: the longest one lists 100 faults.
@@ -37,9 +40,14 @@ _ALERT = "\x15\x03"
 
 
 def read_token(file: Path | None) -> str:
-    """Return the token in a file, or an empty text without a file. Raises UsageError."""
+    """Return the token in a file; without a file that of the environment, or an empty text.
+
+    Raises UsageError.
+    """
+    if file is None:
+        return os.environ.get(TOKEN_VARIABLE, "").strip()
     try:
-        return read_secret(file) if file else ""
+        return read_secret(file)
     except MissingSecretError as error:
         raise UsageError(f"the token's file: {error}; `kscope token` makes a token") from None
     except UnreadableError as error:

@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from kscope.config import Address, Settings
 from kscope.declare.model import Catalog
 from kscope.errors import UsageError
 from kscope.server.garbage_collection import collect_when_idle, collect_young_only
-from kscope.server.http.auth import LocalNames, RequireToken, is_loopback
+from kscope.server.http.auth import Access, LocalNames, RequireToken, is_loopback
 from kscope.server.http.connections import LISTENERS, Connections, connection_limits
 from kscope.server.http.listener import Server, address_of, listening_socket
 from kscope.server.http.metrics import Families, Metrics, families, metrics_routes
@@ -27,6 +27,7 @@ from kscope.server.http.problems import HANDLERS
 from kscope.server.http.question_deadline import CancelOnDisconnect
 from kscope.server.http.request_body import BodyLimits
 from kscope.server.http.response_compression import Compress
+from kscope.server.http.tokens import Tokens
 from kscope.server.http.wrong_tokens import WrongTokens
 from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
@@ -74,11 +75,17 @@ Count = Callable[[], Families]
 log = logging.getLogger(__name__)
 
 
-_ALONE = Part()
+_ALONE, _NO_TOKENS = Part(), Tokens()
 
 
-def ingest_app(
-    store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics, part: Part = _ALONE
+def ingest_app(  # noqa: PLR0913 - the parts of a server
+    store: Store,
+    live: LiveCatalog,
+    settings: Settings,
+    metrics: Metrics,
+    *,
+    tokens: Tokens = _NO_TOKENS,
+    part: Part = _ALONE,
 ) -> Starlette:
     # One body of the largest size, with its rows, always has room when it is alone.
     room = max(settings.max_body * 6, 64 * 1024 * 1024)
@@ -87,19 +94,27 @@ def ingest_app(
     receivers = receiver_routes(handler, settings.receive, metrics.received)
     served = [*ingest_routes(handler), *receivers, *metrics_routes(store, metrics)]
     wrong = WrongTokens("ingest", part.wrong_tokens)
-    return _app(served, settings.ingest, wrong, settings, metrics)
+    return _app(served, settings.ingest, Access(tokens, wrong, settings.hosts), metrics)
 
 
-def read_app(
-    store: Store, live: LiveCatalog, settings: Settings, metrics: Metrics, part: Part = _ALONE
+def read_app(  # noqa: PLR0913 - the parts of a server
+    store: Store,
+    live: LiveCatalog,
+    settings: Settings,
+    metrics: Metrics,
+    *,
+    tokens: Tokens = _NO_TOKENS,
+    part: Part = _ALONE,
 ) -> Starlette:
     served = [*metrics_routes(store, metrics), *_READ_ROUTES]
     disconnect = Middleware(CancelOnDisconnect, seconds=settings.query_deadline)
     wrong = WrongTokens("read", part.wrong_tokens)
-    app = _app(served, settings.read, wrong, settings, metrics, disconnect, Middleware(Compress))
+    access = Access(tokens, wrong, settings.hosts)
+    app = _app(served, settings.read, access, metrics, disconnect, Middleware(Compress))
     app.state.reader = store.reader
     app.state.live = live
     app.state.settings = settings
+    app.state.tokens = tokens
     app.state.checks = CategoryChecks()
     app.state.links = Links(settings.links)
     app.state.described = CachedAnswers()
@@ -109,27 +124,26 @@ def read_app(
 def _app(
     served: Sequence[BaseRoute],
     address: Address,
-    wrong: WrongTokens,
-    settings: Settings,
+    access: Access,
     metrics: Metrics,
     *innermost: Middleware,
 ) -> Starlette:
-    metrics.wrong_tokens.append(wrong)
-    middleware = [
-        Middleware(RequireToken, scope=wrong.listener, tokens=settings.tokens, wrong=wrong)
-    ]
-    if is_loopback(address.host) and not settings.tokens:
-        middleware.append(Middleware(LocalNames, names=settings.hosts))
+    metrics.wrong_tokens.append(access.wrong)
+    middleware = [Middleware(RequireToken, access=access)]
+    if is_loopback(address.host) and not access.tokens.are_required:
+        middleware.append(Middleware(LocalNames, names=access.names))
     return Starlette(
         routes=served, middleware=[*middleware, *innermost], exception_handlers=HANDLERS
     )
 
 
 def check_exposure(settings: Settings, *, insecure: bool) -> None:
-    """Raise UsageError if anyone on the network could write or read."""
+    """Raise UsageError if anyone on the network could write or read, DeclarationError for a faulty
+    file of tokens.
+    """
+    tokens = Tokens.of(settings)
     for name, address in (("ingest", settings.ingest), ("read", settings.read)):
-        granted = any(name in token.scopes for token in settings.tokens)
-        if not is_loopback(address.host) and not granted and not insecure:
+        if not (is_loopback(address.host) or tokens.grant(name) or insecure):
             raise UsageError(
                 f"{name}: {address} can be reached from other machines, and no token has the scope"
                 f" '{name}'. Make one with `kscope token --scope {name}`, listen on 127.0.0.1, or"
@@ -183,16 +197,17 @@ async def serve_on(
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
     collect_young_only()
+    tokens = Tokens.of(settings)
     read, ingest = servers
     async with _answering(servers) as ended:
         opened = await _opened(settings, part, ended)
         if opened is None:
             log.info("stopped before the database was open")
             return
-        async with _in_background(*opened, settings, servers, part):
+        async with _in_background(*opened, settings, servers, part, tokens.watch()):
             metrics = Metrics([server.connections for server in servers], whole=part.whole)
-            read.begin(read_app(*opened, settings, metrics, part))
-            ingest.begin(ingest_app(*opened, settings, metrics, part))
+            read.begin(read_app(*opened, settings, metrics, tokens=tokens, part=part))
+            ingest.begin(ingest_app(*opened, settings, metrics, tokens=tokens, part=part))
             # The objects that exist now stay: no collection needs to look at them again.
             gc.freeze()
             ready(lambda: [*families(opened[0], metrics)])
@@ -250,7 +265,12 @@ async def _opened_once(settings: Settings, part: Part) -> tuple[Store, LiveCatal
 
 @contextlib.asynccontextmanager
 async def _in_background(
-    store: Store, live: LiveCatalog, settings: Settings, servers: Servers, part: Part
+    store: Store,
+    live: LiveCatalog,
+    settings: Settings,
+    servers: Servers,
+    part: Part,
+    *further: Coroutine[Any, Any, None],
 ) -> AsyncIterator[None]:
     """Run the tasks beside the listeners; at the end cancel them, and close the store."""
     work = (
@@ -258,6 +278,7 @@ async def _in_background(
         *loop.works(store, keeps_house=part.keeps_house),
         Fetcher(store, settings.symbols).run(),
         collect_when_idle(lambda: any(server.server_state.tasks for server in servers)),
+        *further,
     )
     tasks = list(map(asyncio.create_task, work))
     try:

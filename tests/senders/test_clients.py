@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from kscope.profiles.wire import fields
-from kscope.server.http.auth import token_hash
+from kscope.server.http.tokens import token_hash
 from tests.query.profile_proto import profile
 from tests.receiving import receiving, rows
 from tests.senders import installed

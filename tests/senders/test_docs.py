@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kscope.config import ReceiverSettings, ReceiveSettings, parse_settings
-from kscope.server.http.auth import token_hash
+from kscope.server.http.tokens import token_hash
 from tests.receiving import HEAP, receiving, rows
 from tests.senders import installed
 from tests.serving import ROOT

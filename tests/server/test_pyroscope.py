@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kscope.profiles.wire import written
-from kscope.server.http.auth import token_hash
+from kscope.server.http.tokens import token_hash
 from tests.profiles.made import Making, cpu
 from tests.receiving import counted, receiving, rows
 

@@ -17,9 +17,9 @@ import httpx
 import pytest
 
 from kscope.config import MOST_WORKERS
-from kscope.server.http.auth import token_hash
 from kscope.server.http.memory_budget import Budget, Share
 from kscope.server.http.problems import HttpProblem
+from kscope.server.http.tokens import token_hash
 from kscope.server.workers.adding import added
 from kscope.server.workers.memory import made
 from tests.commands import command

@@ -1,31 +1,27 @@
-"""Access: tokens with scopes, stored as hashes, and names for local use."""
+"""Access: requests with a token of the scope, and local names where there are no tokens."""
 
 import base64
 import binascii
-import hmac
 import ipaddress
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from typing import ClassVar
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kscope.config import Token
+from kscope.errors import shown
 from kscope.server.http.connections import address_group
-from kscope.server.http.problems import OPEN_PATHS, problem
+from kscope.server.http.problems import OPEN_PATHS, HttpProblem, problem
+from kscope.server.http.tokens import Tokens, has_expired
 from kscope.server.http.wrong_tokens import PERIOD_SECONDS, WrongTokens
 
-
-def new_token() -> str:
-    """Return a new token of 256 random bits, for which one round of SHA-256 is hash enough."""
-    return f"kscope_{secrets.token_urlsafe(32)}"
-
-
-def token_hash(token: str) -> str:
-    return sha256(token.encode()).hexdigest()
+# The tokens of a request with which it passed, in its scope.
+_PASSED = "kscope.tokens"
+# Of the hosts that a token is for, those that a refusal names.
+_NAMED = 5
 
 
 def is_loopback(host: str) -> bool:
@@ -33,6 +29,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may use a listener: `names` are further host names, for one without tokens."""
+
+    tokens: Tokens
+    wrong: WrongTokens
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -45,37 +50,59 @@ class RequireToken:
     """
 
     app: ASGIApp
-    scope: str
-    tokens: Sequence[Token]
-    wrong: WrongTokens
+    access: Access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.tokens and scope["path"] not in OPEN_PATHS:
-            refusal = self._refusal(scope)
+        if scope["type"] == "http" and self.access.tokens.are_required:
+            refusal = None if scope["path"] in OPEN_PATHS else self._refusal(scope)
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        token = _presented(Headers(scope=scope).get("authorization", ""))
-        found = self._declared(token) if token else []
-        if any(self.scope in declared.scopes for declared in found):
+        text = _presented(Headers(scope=scope).get("authorization", ""))
+        address = address_group((scope.get("client") or ("",))[0])
+        declared = self.access.tokens.matching(text) if text else []
+        found = [each for each in declared if not has_expired(each)]
+        wrong = self.access.wrong
+        # The scopes have the names of the listeners.
+        scope[_PASSED] = [each for each in found if wrong.listener in each.scopes]
+        if scope[_PASSED]:
             return None
         if found:
-            return problem(403, f"this token has no scope '{self.scope}'")
-        if token and self.wrong.add(address_group((scope.get("client") or ("",))[0])):
+            return problem(403, f"this token has no scope '{wrong.listener}'")
+        if declared:
+            wrong.note_expired(declared[0].name, address)
+            return _challenge("this token has expired: ask for a new one")
+        if text and wrong.add(address):
             detail = "too many wrong tokens from this address: send a right one"
             headers = {"Retry-After": str(PERIOD_SECONDS), "Connection": "close"}
             return problem(429, detail, headers=headers)
-        # Chromium reads one challenge per header: with Bearer first it does not ask its user.
-        headers = {"WWW-Authenticate": 'Basic realm="Kernelscope", charset="UTF-8"'}
-        detail = "a token is needed: send it as Authorization: Bearer TOKEN"
-        return problem(401, detail, headers=headers)
+        return _challenge("a token is needed: send it as Authorization: Bearer TOKEN")
 
-    def _declared(self, token: str) -> list[Token]:
-        given = token_hash(token)
-        return [each for each in self.tokens if hmac.compare_digest(each.sha256, given)]
+
+class OtherHostProblem(HttpProblem):
+    """Rows of a host that the token is not for."""
+
+    reason: ClassVar[str] = "other host"
+
+
+def check_host(scope: Scope, host: str) -> None:
+    """Raise HttpProblem if the request's token is for other hosts than that of these rows.
+
+    Without rows there is no host.
+    """
+    passed: list[Token] = scope.get(_PASSED, [])
+    if host and passed and not any(token.may_bring(host) for token in passed):
+        names = ", ".join(passed[0].hosts[:_NAMED])
+        raise OtherHostProblem(403, f"this token is for rows of {names}, not of {shown(host)}")
+
+
+def _challenge(detail: str) -> Response:
+    # Chromium reads one challenge per header: with Bearer first it does not ask its user.
+    headers = {"WWW-Authenticate": 'Basic realm="Kernelscope", charset="UTF-8"'}
+    return problem(401, detail, headers=headers)
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,8 @@ def _by_listener(metrics: Metrics) -> Iterator[Family]:
          connections, attrgetter("refused")),
         ("tokens_wrong_total", "requests with a token that is not declared", tokens,
          attrgetter("wrong")),
+        ("tokens_expired_total", "requests with a token that has expired", tokens,
+         attrgetter("expired")),
         ("tokens_throttled_total", "those of them that came too often from one address", tokens,
          attrgetter("throttled")),
     ):  # fmt: skip

@@ -24,8 +24,10 @@ class WrongTokens:
     allowed: int = ALLOWED
     wrong: int = 0
     throttled: int = 0
+    expired: int = 0
     _seen: OrderedDict[str, tuple[float, int]] = field(default_factory=OrderedDict)
     _throttled: ThrottledLog = field(default_factory=lambda: ThrottledLog(log))
+    _throttled_expired: ThrottledLog = field(default_factory=lambda: ThrottledLog(log))
 
     def add(self, address: str) -> bool:
         """Count a wrong token. Return whether this address sent too many in the last minute."""
@@ -42,3 +44,9 @@ class WrongTokens:
         too_many = count >= self.allowed
         self.throttled += too_many
         return too_many
+
+    def note_expired(self, name: str, address: str) -> None:
+        """Count a token that was right until it expired."""
+        self.expired += 1
+        text = f"{self.listener}: the token {name} has expired, from {address}"
+        self._throttled_expired.warning(text)

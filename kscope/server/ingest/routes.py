@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kscope.server.http.auth import check_host
 from kscope.server.http.memory_budget import Budget, Share
 from kscope.server.http.metrics import Metrics
 from kscope.server.http.problems import HttpProblem
@@ -50,7 +51,7 @@ STATUSES = {
     200: "stored, with the number of rows of each table, and whether it was stored before",
     400: "not JSON or MessagePack, not UTF-8, or not what its Content-Encoding says",
     401: "a token is needed",
-    403: "the token has no scope `ingest`, or the request comes from a web page",
+    403: "the token has no scope `ingest` or is for other hosts, or a web page sends this",
     408: "the body did not arrive in time",
     413: "too large as sent or decompressed: send fewer rows at a time",
     415: "a Content-Type or Content-Encoding that is not supported",
@@ -93,7 +94,7 @@ class Ingest:
             batch = await self.decoded(
                 await self.text(request, decompress, share), key, share, form
             )
-            return await self._stored(batch)
+            return await self._stored(request, batch)
 
     async def marker(self, request: Request) -> Response:
         """Store the one marker of a body, which is small and not compressed."""
@@ -105,9 +106,10 @@ class Ingest:
             batch = await self.decoded(text, key, share)
             ((moment,), *_) = batch.tables[0].columns
             # It may be "now", or an hour before: another time if the sender comes again.
-            return await self._stored(replace(batch, arrived=moment))
+            return await self._stored(request, replace(batch, arrived=moment))
 
-    async def _stored(self, batch: Batch) -> Response:
+    async def _stored(self, request: Request, batch: Batch) -> Response:
+        check_host(request.scope, batch.host)
         stored = await self.writer.write(batch)
         answer = {"stored": stored.rows, "duplicate": stored.duplicate}
         return Response(msgspec.json.encode(answer), media_type="application/json")

@@ -64,7 +64,7 @@ async def _categories(request: Request) -> Response:
 
 async def _server(request: Request) -> Response:
     settings = request.app.state.settings
-    token = any("ingest" in each.scopes for each in settings.tokens)
+    token = request.app.state.tokens.grant("ingest")
     links = settings.links is not None
     return json_response(ServerInfo(__version__, _ingest(request), token, links))
 

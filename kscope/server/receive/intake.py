@@ -10,6 +10,7 @@ from typing import ClassVar
 from starlette.requests import Request
 
 from kscope.config import ReceiverSettings
+from kscope.server.http.auth import check_host
 from kscope.server.http.memory_budget import Share
 from kscope.server.http.metrics import ReceiveCounts
 from kscope.server.http.problems import HttpProblem, store_problem
@@ -101,6 +102,8 @@ class Intake:
                 key, text = texts.pop()
                 key = f"{own_key} {len(texts)}" if own_key else key
                 batches.append(await self._batch(text, key, share))
+            for batch in batches:
+                check_host(request.scope, batch.host)
             for start in range(0, len(batches), _AT_ONCE):
                 some = batches[start : start + _AT_ONCE]
                 await asyncio.gather(*map(self.ingest.writer.write, some))
