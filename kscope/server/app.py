@@ -19,8 +19,9 @@ from kscope.config import Address, Settings
 from kscope.declare.model import Catalog
 from kscope.errors import UsageError
 from kscope.server.garbage_collection import collect_when_idle, collect_young_only
-from kscope.server.http.auth import Access, LocalNames, RequireToken, is_loopback
+from kscope.server.http.auth import Access, OwnNames, RequireToken, is_loopback
 from kscope.server.http.connections import LISTENERS, Connections, connection_limits
+from kscope.server.http.kept_apart import KeptApart
 from kscope.server.http.listener import Server, address_of, listening_socket
 from kscope.server.http.metrics import Families, Metrics, families, metrics_routes
 from kscope.server.http.problems import HANDLERS
@@ -129,9 +130,11 @@ def _app(
     *innermost: Middleware,
 ) -> Starlette:
     metrics.wrong_tokens.append(access.wrong)
-    middleware = [Middleware(RequireToken, access=access)]
-    if is_loopback(address.host) and not access.tokens.are_required:
-        middleware.append(Middleware(LocalNames, names=access.names))
+    middleware = [Middleware(KeptApart), Middleware(RequireToken, access=access)]
+    is_open = is_loopback(address.host) and not access.tokens.are_required
+    if is_open or (access.names and access.wrong.listener == "read"):
+        names = frozenset(name.lower().rstrip(".") for name in access.names)
+        middleware.append(Middleware(OwnNames, names=names))
     return Starlette(
         routes=served, middleware=[*middleware, *innermost], exception_handlers=HANDLERS
     )

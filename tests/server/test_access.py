@@ -38,7 +38,8 @@ def guarded(
     folder = tmp_path_factory.mktemp("guarded")
     config = folder / "kernelscope.yaml"
     lines = "".join(line for _, line in tokens.values())
-    config.write_text(f"database: {{sqlite: k.db}}\ntokens:\n{lines}")
+    hosts = "hosts: [Scope.example.com]\n"
+    config.write_text(f"database: {{sqlite: k.db}}\n{hosts}tokens:\n{lines}")
     assert not any(token in config.read_text() for token, _ in tokens.values())
     with serving(folder, "--config", config) as running:
         yield running
@@ -95,6 +96,41 @@ def test_a_foreign_name_does_not_lead_to_loopback(tmp_path: Path) -> None:
         assert refused.status_code == 403
         for host in ("localhost:8080", "127.0.0.1", "[::1]:8080", "10.0.2.2:8080"):
             assert server.client.get(url, headers={"Host": host}).status_code == 200
+
+
+def test_names_are_checked_with_tokens_too(
+    guarded: Serving, tokens: dict[str, tuple[str, str]]
+) -> None:
+    """Of the page, where the configuration lists its names. Agents may use any name of the server,
+    and a load balancer none.
+    """
+    writing, reading = ({"Authorization": f"Bearer {tokens[s][0]}"} for s in ("ingest", "read"))
+    url, client = f"{guarded.read}/api/v1/categories", guarded.client
+    for name, status in (
+        ("evil.example", 403),
+        ("scope.example.com:8443", 200),
+        ("SCOPE.example.com.", 200),
+        ("127.0.0.1:1", 200),
+    ):
+        assert client.get(url, headers={"Host": name, **reading}).status_code == status
+        health = client.get(f"{guarded.read}/healthz", headers={"Host": name})
+        assert health.status_code == 200
+    sent = client.post(f"{guarded.ingest}/", json=BODY, headers={"Host": "rows.lan", **writing})
+    assert sent.status_code == 200
+
+
+def test_no_answer_is_taken_for_something_else_or_by_another_site(guarded: Serving) -> None:
+    """Pages, files, data, refusals and health: a browser sniffs no type, and embeds none of it."""
+    answers = [
+        *(
+            guarded.client.get(f"{guarded.read}{path}")
+            for path in ("/healthz", "/", "/nosuch", "/metrics")
+        ),
+        guarded.client.post(f"{guarded.ingest}/", json=BODY),
+    ]
+    for answer in answers:
+        assert answer.headers["x-content-type-options"] == "nosniff", answer.url
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin", answer.url
 
 
 def test_metrics_count_what_happened(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""Access: requests with a token of the scope, and local names where there are no tokens."""
+"""Access: requests with a token of the scope, and with a name of this server."""
 
 import base64
 import binascii
 import ipaddress
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -33,7 +34,7 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Access:
-    """Who may use a listener: `names` are further host names, for one without tokens."""
+    """Who may use a listener, and under which names beside local ones."""
 
     tokens: Tokens
     wrong: WrongTokens
@@ -106,24 +107,25 @@ def _challenge(detail: str) -> Response:
 
 
 @dataclass(frozen=True)
-class LocalNames:
-    """Middleware for a loopback listener without tokens: only local host names are accepted.
+class OwnNames:
+    """Middleware: only local host names, and `names`, are accepted.
 
-    A web site whose name resolves to 127.0.0.1 could otherwise read the data through its visitor's
-    browser. An address as host is accepted: no name was resolved.
+    A web site whose name resolves to this server's address could otherwise read the data through
+    its visitor's browser. An address as host is accepted: no name was resolved.
     """
 
     app: ASGIApp
-    names: Sequence[str]
+    names: AbstractSet[str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._is_local(Headers(scope=scope).get("host", "")):
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS and not self._is_own(scope):
             detail = "this name does not belong to this server: list it under `hosts`"
             await problem(403, detail)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _is_local(self, host: str) -> bool:
+    def _is_own(self, scope: Scope) -> bool:
+        host = Headers(scope=scope).get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         name = name.lower().rstrip(".")
         if not name or name in self.names or name == "localhost" or name.endswith(".localhost"):
