@@ -200,6 +200,19 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """The certificate of both listeners, which then speak TLS alone; its files may change."""
+
+    certificate: Annotated[
+        Path, _is("path", "the server's certificate, and those of its issuers, in PEM")
+    ]
+    key: Annotated[Path, _is("path", "its private key in PEM, without a password")]
+    client_ca: Annotated[
+        Path | None, _is("path", "issuers of the certificates that agents must have; none: any")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeSettings:
     """The options of one probe, as `kscope agent PROBE --help` names them, and these.
 
@@ -229,6 +242,13 @@ class AgentSettings:
 
     server: Annotated[str, _is("url", "the server's ingest listener")] = "http://127.0.0.1:8081"
     token_file: Annotated[Path | None, _is("path", "a file that holds the token")] = None
+    ca_file: Annotated[
+        Path | None, _is("path", "certificates that the server's may come from; none: the system's")
+    ] = None
+    certificate: Annotated[
+        Path | None, _is("path", "the agent's own, for a server that asks for one (client_ca)")
+    ] = None
+    key: Annotated[Path | None, _is("path", "its private key, if it is in another file")] = None
     interval: Annotated[float, _is("duration", "time between two reads of the maps")] = 60.0
     timeout: Annotated[float, _is("duration", "how long to wait for the server's answer")] = 30.0
     max_overhead: Annotated[float, _is("share", "of the host's CPU time, per probe")] = 0.0
@@ -314,6 +334,7 @@ class Settings:
         int, _is("workers", "processes that share the listeners; above 1 not with SQLite")
     ] = 1
     hosts: Annotated[tuple[str, ...], _listed("text", "further host names of the page")] = ()
+    tls: Annotated[TlsSettings | None, _section(TlsSettings)] = None
     tokens: Annotated[tuple[Token, ...], _TOKENS] = ()
     tokens_file: Annotated[
         Path | None, _is("path", "a file with further tokens, read again whenever it changes")
@@ -339,7 +360,7 @@ class Settings:
 _SCHEMA = _section(Settings)
 _KEYS = {"sqlite", "mysql", "clickhouse"}.union(
     *map(_keys, (Settings, MySQL, ClickHouse, Token, SymbolSettings, AgentSettings, ProbeSettings)),
-    *map(_keys, (ReceiveSettings, ReceiverSettings)),
+    *map(_keys, (ReceiveSettings, ReceiverSettings, TlsSettings)),
 )
 
 
@@ -475,6 +496,8 @@ def _settings(found: dict[str, Any], document: Document) -> Settings:
             found["database"] = _server(ClickHouse, server)
     if "tokens" in found:
         found["tokens"] = tuple(Token(**token) for token in found["tokens"])
+    if "tls" in found:
+        found["tls"] = TlsSettings(**found["tls"])
     if "symbols" in found:
         found["symbols"] = SymbolSettings(**found["symbols"])
     if "receive" in found:

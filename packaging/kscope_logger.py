@@ -746,6 +746,73 @@ def _with_rows(body: Mapping[str, Any], table: str) -> Mapping[str, Any]:
         raise UnreadableBodyError(f"{type(error).__name__}: {error}") from None
 
 
+# kscope.client.trust
+# The certificates of a client: those that it trusts, and its own.
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Files in PEM. Without `ca_file` the system's certificates are trusted, or SSL_CERT_FILE's.
+
+    `certificate` and `key` are the client's own, for a server that asks for one.
+    """
+
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context of the files as they are now. Raises UsageError."""
+        for file in self._files():
+            _check_readable(file)
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except ssl.SSLError:
+            raise UsageError(f"{self.ca_file}: has no certificates in PEM") from None
+        if self.certificate is not None:
+            self._present(self.certificate, context)
+        return context
+
+    def _present(self, certificate: Path, context: ssl.SSLContext) -> None:
+        key = self.key or certificate
+        try:
+            context.load_cert_chain(certificate, key, _no_password)
+        except ssl.SSLError as error:
+            if error.reason == "KEY_VALUES_MISMATCH":
+                raise UsageError(f"{key}: is not the key of {certificate}") from None
+            raise UsageError(f"{certificate}, {key}: no certificate and key in PEM") from None
+        except ValueError:
+            raise UsageError(f"{key}: has a password; an agent's key has none") from None
+
+    def state(self) -> tuple[tuple[int, int], ...]:
+        """Return a value that changes with the files."""
+        return tuple(map(_state_of, self._files()))
+
+    def _files(self) -> list[Path]:
+        return [file for file in (self.ca_file, self.certificate, self.key) if file is not None]
+
+
+def _check_readable(file: Path) -> None:
+    try:
+        with file.open("rb"):
+            return
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _state_of(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return (0, 0)
+    return found.st_ino, found.st_mtime_ns
+
+
+def _no_password() -> str:
+    # OpenSSL would ask at the terminal.
+    raise ValueError
+
+
 # kscope.client.endpoint
 # One server's ingest listener over HTTP, with bounds for the time and size of an answer.
 
@@ -754,6 +821,7 @@ DEFAULT_PORT = 8081
 LONGEST_OPEN = 600.0
 # The size of an answer with its header: the longest one lists 100 faults.
 MOST_BYTES = 256 * 1024
+_SYSTEM = Trust()
 # RFC 6750's token characters, which every library can send in a header.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _NO_TLS = frozenset(
@@ -772,7 +840,7 @@ class Endpoint:
 
     `timeout`, in seconds, bounds connecting, sending, and the whole answer separately. After
     `longest_open` seconds, or some less, the next request uses a new connection: a load balancer
-    can then give it to a server that has returned.
+    can then give it to a server that has returned. A certificate that was renewed counts then, too.
     """
 
     def __init__(
@@ -781,6 +849,7 @@ class Endpoint:
         token: str = "",
         timeout: float = 30.0,
         longest_open: float = LONGEST_OPEN,
+        trust: Trust = _SYSTEM,
     ) -> None:
         address = server_address(url)
         if token and not _TOKEN.fullmatch(token):
@@ -797,10 +866,22 @@ class Endpoint:
         self._headers = {"User-Agent": f"kscope/{__version__}"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        https = address.scheme == "https"
-        kind = http.client.HTTPSConnection if https else http.client.HTTPConnection
-        self._connection = kind(address.hostname or "", address.port, timeout=timeout)
-        self._connection.response_class = _HttpResponse
+        self._address = address
+        self._trust = trust
+        self._trusted = trust.state()
+        self._connection = self._unconnected()
+
+    def _unconnected(self) -> http.client.HTTPConnection:
+        """Return a connection that is not open yet. Raises UsageError for files of TLS."""
+        host, port = self._address.hostname or "", self._address.port
+        if self._address.scheme == "https":
+            made: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, port, timeout=self._timeout, context=self._trust.context()
+            )
+        else:
+            made = http.client.HTTPConnection(host, port, timeout=self._timeout)
+        made.response_class = _HttpResponse
+        return made
 
     def health(self) -> Answer:
         """Return whether the server responds. No token is needed."""
@@ -877,6 +958,10 @@ class Endpoint:
         if self._connection.sock is not None and now >= self._open_until:
             self.close()
         if self._connection.sock is None:
+            if (trusted := self._trust.state()) != self._trusted:
+                # Files that are being written count later.
+                with suppress(UsageError):
+                    self._connection, self._trusted = self._unconnected(), trusted
             self._open_until = now + random.uniform(0.5, 1.0) * self._longest_open  # noqa: S311
 
     def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
@@ -994,7 +1079,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     ),
     (
         ssl.SSLCertVerificationError,
-        "its certificate is not trusted: {why}; name a file of trusted ones in SSL_CERT_FILE",
+        "its certificate is not trusted: {why}; name trusted ones in ca_file or SSL_CERT_FILE",
     ),
     (ssl.SSLError, "TLS failed: {why}"),
     (http.client.IncompleteRead, "the answer broke off"),
@@ -1833,7 +1918,7 @@ class Logger:
 
     Rows that the server refuses are dropped, or with a spool set aside, and the others arrive; a
     warning is logged, and the next `flush` or `close` raises KscopeError. The end of a `with`
-    block waits up to `close_within` seconds for the server.
+    block waits up to `close_within` seconds for the server. `trust` has the files of TLS.
 
     It belongs to the process that made it: in a child after a fork, which has none of its threads,
     a call raises KscopeError, and `close` does nothing.
@@ -1853,6 +1938,7 @@ class Logger:
         spool_bytes: int = _SPOOL_BYTES,
         spool_age: float = _SPOOL_AGE,
         close_within: float = 2.0,
+        trust: Trust | None = None,
     ) -> None:
         self._hostname = hostname or socket.gethostname()
         self._interval = interval
@@ -1870,7 +1956,8 @@ class Logger:
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._closed = threading.Event()
-        endpoint = Endpoint(url, token)
+        trust = trust or Trust()
+        endpoint = Endpoint(url, token, trust=trust)
         self._url = endpoint.url
         self._claim: int | None = None
         self._memory = Memory(self._dropped)
@@ -1878,7 +1965,8 @@ class Logger:
         self._spool = None if spool is None else self._opened(spool)
         self._disk_full = False
         if self._spool:
-            self._senders.insert(0, Sender(self._spool, Endpoint(url, token), _LONGEST_PAUSE))
+            spooling = Endpoint(url, token, trust=trust)
+            self._senders.insert(0, Sender(self._spool, spooling, _LONGEST_PAUSE))
         for sender in self._senders:
             sender.start()
         self._thread = threading.Thread(target=self._run, name="kscope-logger", daemon=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 _PATIENCE = 90.0
+_LISTENING = re.compile(r"page +(https?://\S+)/\s+ingest +(https?://\S+)/\s")
 # A test may set the program to start in place of a fork that has kscope imported.
 PROGRAM: tuple[str, ...] = ()
 
@@ -109,7 +110,7 @@ def start(folder: Path, arguments: Sequence[str | Path] = (), files: int = 0) ->
     process = _launched(["serve", *map(str, chosen)], folder, log_file, files)
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
-        found = re.search(r"page +(http://\S+)/\s+ingest +(http://\S+)/\s", log_file.read_text())
+        found = _LISTENING.search(log_file.read_text())
         if found:
             return Serving(process, found[1], found[2], log_file)
         time.sleep(0.02)

@@ -259,15 +259,15 @@ WHOLE = {
     },
     "categories": ["x"], "ingest": "x", "read": "x", "hosts": ["x"], "workers": "x",
     "tokens": [{"name": "x", "sha256": "x", "scopes": ["x"], "expires": "x", "hosts": ["x"]}],
-    "tokens_file": "x",
+    "tokens_file": "x", "tls": {"certificate": "x", "key": "x", "client_ca": "x"},
     "max_body": "x", "query_deadline": "x", "links": "x", "max_connections": "x",
     "max_connections_per_address": "x", "new_stacks_per_hour": "x", "new_strings_per_hour": "x",
     "symbols": {"debuginfod": ["x"], "max_bytes": "x", "max_download": "x"},
     "receive": {"otlp": {"hostname": "x"}, "pyroscope": {"hostname": "x"}},
     "agent": {
         **dict.fromkeys(
-            ("server", "token_file", "interval", "timeout", "max_overhead", "spool",
-             "spool_bytes", "spool_age"), "x",
+            ("server", "token_file", "ca_file", "certificate", "key", "interval", "timeout",
+             "max_overhead", "spool", "spool_bytes", "spool_age"), "x",
         ),
         "probes": {"offcputime": {"max_overhead": "x", "cgroup": "x", "threshold": "x"}},
     },

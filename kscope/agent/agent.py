@@ -21,6 +21,7 @@ from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload, Spooled
 from kscope.client.sender import Sender
 from kscope.client.spool import Fate, Spool, waiting
+from kscope.client.trust import Trust
 from kscope.declare.model import Category
 from kscope.errors import UsageError
 
@@ -42,6 +43,7 @@ class Delivery:
     spool_age: float = 7 * 86400.0
     timeout: float = 30.0
     longest_pause: float = 60.0
+    trust: Trust = field(default_factory=Trust)
 
 
 class Agent:
@@ -57,7 +59,7 @@ class Agent:
             raise UsageError(
                 "there is no probe to run: name one, or list some in the configuration"
             )
-        endpoint = Endpoint(delivery.server, delivery.token, delivery.timeout)
+        endpoint = Endpoint(delivery.server, delivery.token, delivery.timeout, trust=delivery.trust)
         folder, self._claim = spool_lock.claim(delivery.spool or spool_folder(), endpoint.url)
         self.delivery = delivery
         self._health_category = health_category

@@ -17,6 +17,7 @@ from kscope.agent.stacks import unwinder
 from kscope.client.answers import Answer, Outcome
 from kscope.client.endpoint import DEFAULT_PORT, Endpoint
 from kscope.client.payload import Payload
+from kscope.client.trust import Trust
 from kscope.errors import KscopeError
 
 _TOKEN_ASKED = (401, 403)
@@ -52,7 +53,7 @@ _warning = partial(Finding, Verdict.WARNING)
 _failed = partial(Finding, Verdict.FAILED)
 
 
-def examine(server: str, token: str = "") -> Iterator[Finding]:
+def examine(server: str, token: str = "", trust: Trust | None = None) -> Iterator[Finding]:
     """Yield all findings about this host; `server` is the address of the ingest listener."""
     yield _ok("kernel", f"{platform.release()} {platform.machine()}")
     yield _bcc()
@@ -65,7 +66,7 @@ def examine(server: str, token: str = "") -> Iterator[Finding]:
         detail = found()
         yield _ok(subject, detail) if detail else _warning(subject, missing, fix)
     yield from _capabilities()
-    yield from _server(server, token)
+    yield from _server(server, token, trust or Trust())
 
 
 def _bcc() -> Finding:
@@ -200,9 +201,9 @@ def _grant() -> str:
     )
 
 
-def _server(url: str, token: str) -> Iterator[Finding]:
+def _server(url: str, token: str, trust: Trust) -> Iterator[Finding]:
     try:
-        endpoint = Endpoint(url, token, timeout=5)
+        endpoint = Endpoint(url, token, timeout=5, trust=trust)
     except KscopeError as error:
         yield _failed("server", str(error),
                       "name one with --server, or under agent: in kernelscope.yaml")  # fmt: skip

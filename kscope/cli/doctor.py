@@ -8,6 +8,7 @@ import click
 from kscope.agent.doctor import Finding, Verdict, examine
 from kscope.cli import options
 from kscope.cli.categories import check_probes_of, warn
+from kscope.cli.trust import trust_of
 from kscope.client.endpoint import read_token
 from kscope.config import chosen_settings
 from kscope.declare.files.catalog import read_catalog
@@ -31,7 +32,7 @@ def doctor(config: Path | None, server: str | None, token_file: Path | None) -> 
     check_probes_of(chosen, reading)
     token = read_token(token_file or settings.token_file)
     failed = False
-    for finding in examine(server or settings.server, token):
+    for finding in examine(server or settings.server, token, trust_of(settings)):
         failed |= finding.verdict is Verdict.FAILED
         click.echo(_line(finding))
     sys.exit(1 if failed else 0)

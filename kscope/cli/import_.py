@@ -11,6 +11,7 @@ import click
 from kscope.cli import options, readeroptions
 from kscope.cli.progress import Progress
 from kscope.cli.rows_for import fixed_values, stored_category
+from kscope.cli.trust import trust_of
 from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
@@ -68,7 +69,7 @@ def import_(  # noqa: PLR0913 - one per option
     settings = chosen_settings(config)
     category = stored_category(table, [*settings.categories, *categories])
     token = read_token(token_file or settings.agent.token_file)
-    endpoint = Endpoint(server or settings.agent.server, token)
+    endpoint = Endpoint(server or settings.agent.server, token, trust=trust_of(settings.agent))
     constant = fixed_values(category, columns)
     given = _moment(moment)
     if STDIN in files and sys.stdin is not None and sys.stdin.isatty():

@@ -12,6 +12,7 @@ from kscope.cli import logs, options, readeroptions
 from kscope.cli.ending import Ending
 from kscope.cli.livesending import LiveSending
 from kscope.cli.rows_for import fixed_values, stored_category
+from kscope.cli.trust import trust_of
 from kscope.client.endpoint import read_token
 from kscope.client.logger import Counts, Logger
 from kscope.config import AgentSettings, chosen_settings
@@ -108,6 +109,7 @@ def _logger(
         spool=spool or settings.spool or spool_folder(),
         spool_bytes=settings.spool_bytes,
         spool_age=settings.spool_age,
+        trust=trust_of(settings),
     )
 
 

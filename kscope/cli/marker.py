@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from kscope.cli import options
+from kscope.cli.trust import trust_of
 from kscope.client.answers import MARKERS_PATH, Answer, Outcome
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.client.payload import Payload
@@ -54,7 +55,9 @@ def marker(  # noqa: PLR0913 - one per option
     """
     settings = chosen_settings(config)
     endpoint = Endpoint(
-        server or settings.agent.server, read_token(token_file or settings.agent.token_file)
+        server or settings.agent.server,
+        read_token(token_file or settings.agent.token_file),
+        trust=trust_of(settings.agent),
     )
     if key and not (key.isascii() and key.isprintable() and len(key) <= _LONGEST_KEY):
         raise UsageError(f"--key: use at most {_LONGEST_KEY} printable ASCII characters")

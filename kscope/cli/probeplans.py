@@ -16,6 +16,7 @@ from kscope.agent.run.health import TABLE as HEALTH
 from kscope.cli.categories import good_catalog, warn
 from kscope.cli.probeflags import BUNDLED, dest
 from kscope.cli.running import Parts
+from kscope.cli.trust import trust_of
 from kscope.client.endpoint import read_token
 from kscope.config import DEFAULT_FILE, ProbeSettings, Settings, check_probes, chosen_settings
 from kscope.declare.files.catalog import BUILTIN, read_catalog
@@ -159,4 +160,5 @@ def _delivery(settings: Settings, hostname: str) -> Delivery:
         spool_bytes=agent.spool_bytes,
         spool_age=agent.spool_age,
         timeout=agent.timeout,
+        trust=trust_of(agent),
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import click
 
@@ -13,6 +14,8 @@ from kscope.declare.files.catalog import read_catalog
 from kscope.errors import UsageError, ValueFaultError
 from kscope.server.app import check_exposure
 from kscope.server.app import serve as run_server
+from kscope.server.http.tls import Certificates
+from kscope.server.service_manager import State, notify
 from kscope.server.workers.parent import serve as run_workers
 
 # After the interpreter. Without -P a folder `kscope` of the working folder would be imported.
@@ -64,12 +67,15 @@ def serve(  # noqa: PLR0913 - one per option
     if workers:
         settings = replace(settings, workers=workers)
     check_exposure(settings, insecure=insecure)
+    if settings.tls:
+        Certificates(settings.tls)
     _check_workers(settings)
     check_probes_of(settings, read_catalog(settings.categories))
+    announce = partial(_announce, "https" if settings.tls else "http")
     if settings.workers == 1:
-        asyncio.run(run_server(settings, _announce))
+        asyncio.run(run_server(settings, announce))
     else:
-        asyncio.run(run_workers(settings, _WORKER, _announce, verbose=verbose))
+        asyncio.run(run_workers(settings, _WORKER, announce, verbose=verbose))
 
 
 def _check_workers(settings: Settings) -> None:
@@ -88,6 +94,7 @@ def _address(option: str, text: str, default: Address) -> Address:
         raise UsageError(f"{option}: {error.fault}") from None
 
 
-def _announce(read: Address, ingest: Address) -> None:
-    click.echo(f"page    http://{read}/")
-    click.echo(f"ingest  http://{ingest}/")
+def _announce(scheme: str, read: Address, ingest: Address) -> None:
+    click.echo(f"page    {scheme}://{read}/")
+    click.echo(f"ingest  {scheme}://{ingest}/")
+    notify(State.READY, f"page {scheme}://{read}/, ingest {scheme}://{ingest}/")

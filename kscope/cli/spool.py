@@ -9,6 +9,7 @@ import click
 
 from kscope.agent.agent import spool_folder
 from kscope.cli import SuggestingGroup, options
+from kscope.cli.trust import trust_of
 from kscope.client.answers import one_line
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.client.spool import explain, remove
@@ -59,6 +60,7 @@ def send(names: tuple[str, ...], every: bool, **flags: Any) -> None:  # noqa: FB
         flags["server"] or settings.server,
         read_token(flags["token_file"] or settings.token_file),
         settings.timeout,
+        trust=trust_of(settings),
     )
     root, mine = _root(flags["spool"], settings), folder_of(endpoint.url)
     sent = failed = rows = others = 0

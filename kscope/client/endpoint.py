@@ -20,6 +20,7 @@ from typing import Any
 from kscope import __version__
 from kscope.client.answers import INGEST_PATH, Answer, Outcome, Reply, clock_ahead, judge, one_line
 from kscope.client.payload import Payload
+from kscope.client.trust import Trust
 from kscope.errors import KscopeError, UsageError
 from kscope.files import MissingSecretError, UnreadableError, read_secret
 
@@ -30,6 +31,7 @@ TOKEN_VARIABLE = "KSCOPE_TOKEN"  # noqa: S105 - its name
 LONGEST_OPEN = 600.0
 # The size of an answer with its header: the longest one lists 100 faults.
 MOST_BYTES = 256 * 1024
+_SYSTEM = Trust()
 # RFC 6750's token characters, which every library can send in a header.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _NO_TLS = frozenset(
@@ -64,7 +66,7 @@ class Endpoint:
 
     `timeout`, in seconds, bounds connecting, sending, and the whole answer separately. After
     `longest_open` seconds, or some less, the next request uses a new connection: a load balancer
-    can then give it to a server that has returned.
+    can then give it to a server that has returned. A certificate that was renewed counts then, too.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Endpoint:
         token: str = "",
         timeout: float = 30.0,
         longest_open: float = LONGEST_OPEN,
+        trust: Trust = _SYSTEM,
     ) -> None:
         address = server_address(url)
         if token and not _TOKEN.fullmatch(token):
@@ -89,10 +92,22 @@ class Endpoint:
         self._headers = {"User-Agent": f"kscope/{__version__}"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        https = address.scheme == "https"
-        kind = http.client.HTTPSConnection if https else http.client.HTTPConnection
-        self._connection = kind(address.hostname or "", address.port, timeout=timeout)
-        self._connection.response_class = _HttpResponse
+        self._address = address
+        self._trust = trust
+        self._trusted = trust.state()
+        self._connection = self._unconnected()
+
+    def _unconnected(self) -> http.client.HTTPConnection:
+        """Return a connection that is not open yet. Raises UsageError for files of TLS."""
+        host, port = self._address.hostname or "", self._address.port
+        if self._address.scheme == "https":
+            made: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, port, timeout=self._timeout, context=self._trust.context()
+            )
+        else:
+            made = http.client.HTTPConnection(host, port, timeout=self._timeout)
+        made.response_class = _HttpResponse
+        return made
 
     def health(self) -> Answer:
         """Return whether the server responds. No token is needed."""
@@ -169,6 +184,10 @@ class Endpoint:
         if self._connection.sock is not None and now >= self._open_until:
             self.close()
         if self._connection.sock is None:
+            if (trusted := self._trust.state()) != self._trusted:
+                # Files that are being written count later.
+                with suppress(UsageError):
+                    self._connection, self._trusted = self._unconnected(), trusted
             self._open_until = now + random.uniform(0.5, 1.0) * self._longest_open  # noqa: S311
 
     def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
@@ -286,7 +305,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     ),
     (
         ssl.SSLCertVerificationError,
-        "its certificate is not trusted: {why}; name a file of trusted ones in SSL_CERT_FILE",
+        "its certificate is not trusted: {why}; name trusted ones in ca_file or SSL_CERT_FILE",
     ),
     (ssl.SSLError, "TLS failed: {why}"),
     (http.client.IncompleteRead, "the answer broke off"),

@@ -21,6 +21,7 @@ from kscope.client.rows import row_of, size_of
 from kscope.client.sender import Sender
 from kscope.client.spool import REFUSED, Fate, Spool
 from kscope.client.spool_lock import abandoned, claim
+from kscope.client.trust import Trust
 from kscope.errors import KscopeError
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Logger:
 
     Rows that the server refuses are dropped, or with a spool set aside, and the others arrive; a
     warning is logged, and the next `flush` or `close` raises KscopeError. The end of a `with`
-    block waits up to `close_within` seconds for the server.
+    block waits up to `close_within` seconds for the server. `trust` has the files of TLS.
 
     It belongs to the process that made it: in a child after a fork, which has none of its threads,
     a call raises KscopeError, and `close` does nothing.
@@ -90,6 +91,7 @@ class Logger:
         spool_bytes: int = _SPOOL_BYTES,
         spool_age: float = _SPOOL_AGE,
         close_within: float = 2.0,
+        trust: Trust | None = None,
     ) -> None:
         self._hostname = hostname or socket.gethostname()
         self._interval = interval
@@ -107,7 +109,8 @@ class Logger:
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._closed = threading.Event()
-        endpoint = Endpoint(url, token)
+        trust = trust or Trust()
+        endpoint = Endpoint(url, token, trust=trust)
         self._url = endpoint.url
         self._claim: int | None = None
         self._memory = Memory(self._dropped)
@@ -115,7 +118,8 @@ class Logger:
         self._spool = None if spool is None else self._opened(spool)
         self._disk_full = False
         if self._spool:
-            self._senders.insert(0, Sender(self._spool, Endpoint(url, token), _LONGEST_PAUSE))
+            spooling = Endpoint(url, token, trust=trust)
+            self._senders.insert(0, Sender(self._spool, spooling, _LONGEST_PAUSE))
         for sender in self._senders:
             sender.start()
         self._thread = threading.Thread(target=self._run, name="kscope-logger", daemon=True)

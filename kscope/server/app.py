@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -28,6 +29,7 @@ from kscope.server.http.problems import HANDLERS
 from kscope.server.http.question_deadline import CancelOnDisconnect
 from kscope.server.http.request_body import BodyLimits
 from kscope.server.http.response_compression import Compress
+from kscope.server.http.tls import Certificates
 from kscope.server.http.tokens import Tokens
 from kscope.server.http.wrong_tokens import WrongTokens
 from kscope.server.ingest.fair_queue import FairQueue
@@ -46,6 +48,7 @@ from kscope.server.read.category_routes import CategoryChecks
 from kscope.server.read.links import Links
 from kscope.server.read.routes import CachedAnswers
 from kscope.server.receive.routes import receiver_routes
+from kscope.server.service_manager import State, notify
 from kscope.server.symbols.fetch import Fetcher
 from kscope.store.backends.errors import StoreAway, StoreBusy
 from kscope.store.housekeeping import loop
@@ -184,10 +187,12 @@ def bound(settings: Settings) -> Iterator[tuple[Settings, Sockets]]:
 def servers_on(settings: Settings, sockets: Sockets, part: Part) -> Servers:
     """Return a server for each socket."""
     limits = connection_limits(settings)
+    certificates = Certificates(settings.tls) if settings.tls else None
     read, ingest = everyone = [Connections(listener, *limits) for listener in LISTENERS]
+    made = partial(Server, early=part.accepts_early, certificates=certificates)
     return (
-        Server(sockets[0], read, everyone, part.crowds[0], early=part.accepts_early),
-        Server(sockets[1], ingest, everyone, part.crowds[1], early=part.accepts_early),
+        made(sockets[0], read, everyone, part.crowds[0]),
+        made(sockets[1], ingest, everyone, part.crowds[1]),
     )
 
 
@@ -207,7 +212,8 @@ async def serve_on(
         if opened is None:
             log.info("stopped before the database was open")
             return
-        async with _in_background(*opened, settings, servers, part, tokens.watch()):
+        files = [tokens.watch(), *(each.watch() for each in _certificates(servers))]
+        async with _in_background(*opened, settings, servers, part, *files):
             metrics = Metrics([server.connections for server in servers], whole=part.whole)
             read.begin(read_app(*opened, settings, metrics, tokens=tokens, part=part))
             ingest.begin(ingest_app(*opened, settings, metrics, tokens=tokens, part=part))
@@ -215,6 +221,10 @@ async def serve_on(
             gc.freeze()
             ready(lambda: [*families(opened[0], metrics)])
             await ended
+
+
+def _certificates(servers: Servers) -> set[Certificates]:
+    return {server.certificates for server in servers if server.certificates is not None}
 
 
 @contextlib.asynccontextmanager
@@ -311,6 +321,10 @@ def stop(servers: Servers, *, at_once: bool) -> None:
 
 
 def stop_on_signals(ending: Callable[[], None]) -> None:
+    def stopping() -> None:
+        notify(State.STOPPING)
+        ending()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ending)
+        loop.add_signal_handler(number, stopping)

@@ -19,6 +19,7 @@ from kscope.server.http.crowd import AWAY, Crowd
 from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.problems import problem, raw_problem
 from kscope.server.http.protocol import BoundedProtocol
+from kscope.server.http.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, Certificates
 
 # New connections of one listener before others get their turn.
 _AT_A_TIME = 16
@@ -41,7 +42,7 @@ class Server(uvicorn.Server):
     without free files.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a listener has
         self,
         listening: socket.socket,
         connections: Connections,
@@ -49,6 +50,7 @@ class Server(uvicorn.Server):
         crowd: Crowd,
         *,
         early: bool = True,
+        certificates: Certificates | None = None,
     ) -> None:
         super().__init__(_config(self._answer))
         self._app: ASGIApp = _starting
@@ -57,6 +59,7 @@ class Server(uvicorn.Server):
         self.connections = connections
         self._everyone = everyone
         self._crowd = crowd
+        self.certificates = certificates
         self._connecting: set[asyncio.Task[None]] = set()
         self._throttled = ThrottledLog(log)
         self._pause: asyncio.TimerHandle | None = None
@@ -154,7 +157,8 @@ class Server(uvicorn.Server):
         )
         if not self.connections.admit(protocol):
             with accepted, contextlib.suppress(OSError):
-                accepted.send(_BUSY)
+                if self.certificates is None:
+                    accepted.send(_BUSY)
             return
         task = asyncio.create_task(self._connect(accepted, protocol))
         self._connecting.add(task)
@@ -162,9 +166,17 @@ class Server(uvicorn.Server):
 
     async def _connect(self, accepted: socket.socket, protocol: BoundedProtocol) -> None:
         loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {}
+        if self.certificates is not None:
+            options = {
+                "ssl": self.certificates.context(self.connections.listener),
+                "ssl_handshake_timeout": HANDSHAKE_SECONDS,
+                "ssl_shutdown_timeout": SHUTDOWN_SECONDS,
+            }
         try:
-            await loop.connect_accepted_socket(lambda: protocol, accepted)
+            await loop.connect_accepted_socket(lambda: protocol, accepted, **options)
         except OSError:
+            # Of the connection, or of TLS: the client does not speak it, or is not trusted.
             self.connections.leave(protocol)
             accepted.close()
 

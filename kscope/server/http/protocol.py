@@ -1,6 +1,7 @@
 """HTTP/1.1 with bounds: uvicorn's protocol, whose requests are limited in size, number and time."""
 
 import asyncio
+from asyncio import sslproto
 
 import httptools
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -29,6 +30,8 @@ _BODY_PIECE = 8192
 _MOST_WAITING = 64
 # Of all connections: a piece is parsed before the next one is read.
 _BUFFER = memoryview(bytearray(256 * 1024))
+# Of each connection with TLS, in each direction.
+_TLS_BUFFER = 64 * 1024
 # A client that is still sending after our answer reads the answer only if we read the rest.
 _LINGER_BYTES = 4 * 1024 * 1024
 _UNREAD = "the request is not HTTP/1.1"
@@ -83,6 +86,10 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if isinstance(transport, sslproto._SSLProtocolTransport):  # noqa: SLF001 - has no other name
+            # As for a plain connection; asyncio's own limits are 256 and 512 KiB.
+            transport.set_read_buffer_limits(_TLS_BUFFER)
+            transport.set_write_buffer_limits(_TLS_BUFFER)
         self.flow = _Flow(self)
         if self._aborted:
             transport.abort()
@@ -149,6 +156,11 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self.ending = True
         if self._stopping:
             self.transport.close()
+            return
+        if not self.transport.can_write_eof():
+            # TLS says itself that nothing follows, and reads the rest.
+            self.transport.close()
+            self._settle()
             return
         # A socket with unread data would be reset, and the answer in it would be lost.
         try:

@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import logging
-import os
 import secrets
 import time
 from collections.abc import Sequence
@@ -13,8 +12,7 @@ from pathlib import Path
 
 from kscope.config import Settings, Token, load_tokens
 from kscope.errors import DeclarationError
-
-_LOOK_SECONDS = 1.0
+from kscope.server.http.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +26,6 @@ def token_hash(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
-# The device, inode, size and time of a file; none if there is no such file.
-_State = tuple[int, ...]
-
-
 @dataclass
 class Tokens:
     """The tokens that are declared. A file of tokens is read again once it has changed."""
@@ -39,14 +33,14 @@ class Tokens:
     fixed: Sequence[Token] = ()
     file: Path | None = None
     _listed: Sequence[Token] = ()
-    _state: _State = field(default=(), repr=False)
+    _watch: Watch | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> "Tokens":
         """Return those of a server that starts. Raises DeclarationError."""
         found = cls(settings.tokens, settings.tokens_file)
         if found.file is not None:
-            found._state = _state_of(found.file)
+            found._watch = Watch([found.file])
             found._listed = load_tokens(found.file)
         return found
 
@@ -70,11 +64,8 @@ class Tokens:
 
         From a file that is missing or faulty no token is taken away: its author may be writing it.
         """
-        while self.file is not None:
-            await asyncio.sleep(_LOOK_SECONDS)
-            state = await asyncio.to_thread(_state_of, self.file)
-            if state != self._state:
-                self._state = state
+        if self.file is not None and self._watch is not None:
+            async for _ in self._watch.changes():
                 await self._read(self.file)
 
     async def _read(self, file: Path) -> None:
@@ -93,11 +84,3 @@ class Tokens:
 
 def has_expired(token: Token) -> bool:
     return token.expires is not None and token.expires <= time.time()
-
-
-def _state_of(file: Path) -> _State:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - follows the link that a secret's volume is
-    except OSError:
-        return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

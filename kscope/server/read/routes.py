@@ -71,10 +71,11 @@ async def _server(request: Request) -> Response:
 
 def _ingest(request: Request) -> str:
     """Return the URL of the ingest listener, as seen by the client of this request."""
-    ingest = request.app.state.settings.ingest
+    settings = request.app.state.settings
+    ingest, scheme = settings.ingest, "https" if settings.tls else "http"
     host = request.url.hostname if ingest.host in _ANY_HOST else ingest.host
     host = f"[{host}]" if host and ":" in host else host
-    return f"http://{host}:{ingest.port}" if ingest.port else ""
+    return f"{scheme}://{host}:{ingest.port}" if ingest.port else ""
 
 
 async def _rows(request: Request) -> Response:
