@@ -20,6 +20,7 @@ import pytest
 from kscope.client.endpoint import Endpoint
 from kscope.client.payload import Payload
 from kscope.client.trust import Trust
+from tests import needs
 from tests.commands import command
 from tests.serving import Serving, few, serving
 
@@ -32,7 +33,8 @@ PATIENCE = 20.0
 
 
 def openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60)
+    program = needs.program("openssl", "openssl")
+    subprocess.run([program, *map(str, arguments)], check=True, capture_output=True, timeout=60)
 
 
 @dataclass(frozen=True)
