@@ -16,6 +16,7 @@ from kscope.store.housekeeping import (
     retention,
     unused_texts,
 )
+from kscope.store.housekeeping.clock import ClockCheck, note_run
 from kscope.store.schema.progress import SECOND
 from kscope.store.store import Store
 
@@ -44,17 +45,17 @@ async def _follow(store: Store) -> None:
 
 async def run(store: Store) -> None:
     """Run until cancelled. A failure is logged, and tried again."""
-    swept = 0.0
+    swept, clock = 0.0, ClockCheck()
     while True:
         with _logging("its turn"):
             async with store.backend.duty() as is_ours:
                 if is_ours:
-                    swept = await _turn(store, swept)
+                    swept = await turn(store, swept, clock)
         await asyncio.sleep(_ROLLUP_SECONDS)
 
 
-async def _turn(store: Store, swept: float) -> float:
-    """Do what is due; return when removal by age was done last."""
+async def turn(store: Store, swept: float, clock: ClockCheck) -> float:
+    """Do what is due; return when removal by age was done last, by the monotonic clock."""
     with _logging("the sums"):
         await roll_up(store)
     with _logging("the log"):
@@ -62,7 +63,10 @@ async def _turn(store: Store, swept: float) -> float:
     if time.monotonic() - swept < _RETENTION_SECONDS and swept:
         return swept
     with _logging("removal by age"):
-        await retain(store)
+        now = time.time_ns() // 1000
+        if await clock.trusts(store, now):
+            await retain(store, now)
+            await note_run(store, now)
     return time.monotonic()
 
 
