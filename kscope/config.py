@@ -194,6 +194,13 @@ class Token:
         tuple[str, ...], _listed("hosts", "hosts whose rows it may bring, such as web-*; none: all")
     ] = ()
 
+    rows_per_minute: Annotated[
+        int | None, _is("count", "rows that it may bring in a minute; none: any number")
+    ] = None
+    bytes_per_minute: Annotated[
+        int | None, _is("size", "bytes of bodies as sent in a minute, such as 64MiB")
+    ] = None
+
     def may_bring(self, host: str) -> bool:
         """Return whether rows of this host may come with it."""
         return not self.hosts or any(fnmatch.fnmatchcase(host, each) for each in self.hosts)

@@ -48,6 +48,12 @@ _HEAD = "# `kscope token` writes this file, and keeps no comments in it.\n"
 @click.option(
     "--expires", metavar="WHEN", help="When it is accepted no more: 90d, or 2027-01-31. [never]"
 )
+@click.option(
+    "--rows-per-minute", type=click.IntRange(1), help="Rows that it may bring in a minute. [any]"
+)
+@click.option(
+    "--bytes-per-minute", metavar="SIZE", help="Bytes of bodies in a minute: 64MiB. [any number]"
+)
 @click.option("--file", type=options.FILE, help="The server's tokens_file, which gets the token.")
 @click.option("--list", "lists", is_flag=True, help="List the tokens of --file.")
 @click.option("--revoke", metavar="NAME", help="Remove the token of this name from --file.")
@@ -57,6 +63,8 @@ def token(  # noqa: PLR0913 - one per option
     scopes: tuple[str, ...],
     hosts: tuple[str, ...],
     expires: str | None,
+    rows_per_minute: int | None,
+    bytes_per_minute: str | None,
     file: Path | None,
     lists: bool,
     revoke: str | None,
@@ -82,7 +90,15 @@ def token(  # noqa: PLR0913 - one per option
     except ValueFaultError as error:
         raise UsageError(f"--host: {error.fault}") from None
     made = new_token()
-    entry = Token(name, token_hash(made), scopes, _moment(expires), hosts)
+    entry = Token(
+        name,
+        token_hash(made),
+        scopes,
+        expires=_moment(expires),
+        hosts=hosts,
+        rows_per_minute=rows_per_minute,
+        bytes_per_minute=_size(bytes_per_minute),
+    )
     if file is not None:
         _add(file, entry)
     click.echo(made)
@@ -156,6 +172,13 @@ def _moment(text: str | None) -> float | None:
         raise UsageError(f"--expires: {error.fault}, or a time from now such as 90d") from None
 
 
+def _size(text: str | None) -> int | None:
+    try:
+        return None if text is None else units.read_bytes(text)
+    except ValueFaultError as error:
+        raise UsageError(f"--bytes-per-minute: {error.fault}") from None
+
+
 def _line(entry: Token) -> str:
     values: dict[str, Any] = {each.name: getattr(entry, each.name) for each in fields(entry)}
     if entry.expires is not None:
@@ -164,7 +187,9 @@ def _line(entry: Token) -> str:
     return f"  - {{{', '.join(given)}}}"
 
 
-def _yaml(value: str | Sequence[str]) -> str:
+def _yaml(value: int | str | Sequence[str]) -> str:
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, str):
         return value if _PLAIN.fullmatch(value) else json.dumps(value)
     return f"[{', '.join(map(_yaml, value))}]"

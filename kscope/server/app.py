@@ -27,6 +27,7 @@ from kscope.server.http.listener import Server, address_of, listening_socket
 from kscope.server.http.metrics import Families, Metrics, families, metrics_routes
 from kscope.server.http.problems import HANDLERS
 from kscope.server.http.question_deadline import CancelOnDisconnect
+from kscope.server.http.quotas import Quotas
 from kscope.server.http.request_body import BodyLimits
 from kscope.server.http.response_compression import Compress
 from kscope.server.http.tls import Certificates
@@ -94,7 +95,8 @@ def ingest_app(  # noqa: PLR0913 - the parts of a server
     # One body of the largest size, with its rows, always has room when it is alone.
     room = max(settings.max_body * 6, 64 * 1024 * 1024)
     limits = BodyLimits(settings.max_body)
-    handler = Ingest(live, store.writer, FairQueue(), metrics, limits, part.budget(room))
+    quotas = Quotas(part.share, metrics.over_quota)
+    handler = Ingest(live, store.writer, FairQueue(), metrics, limits, part.budget(room), quotas)
     receivers = receiver_routes(handler, settings.receive, metrics.received)
     served = [*ingest_routes(handler), *receivers, *metrics_routes(store, metrics)]
     wrong = WrongTokens("ingest", part.wrong_tokens)

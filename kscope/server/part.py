@@ -23,13 +23,14 @@ class Part:
     """The things that a process shares with others of its server. By default there are none.
 
     `keeps_house` is whether it sums and removes rows, `accepts_early` whether it answers before the
-    database is open, if only with 503. `budget` is made of bytes; `whole` adds the metrics of the
-    others.
+    database is open, if only with 503. `share` is its part of the requests. `budget` is made of
+    bytes; `whole` adds the metrics of the others.
     """
 
     keeps_house: bool = True
     accepts_early: bool = True
     wrong_tokens: int = ALLOWED
+    share: float = 1.0
     budget: Callable[[int], Budget] = Budget
     new_texts: Callable[[Settings], NewTextLimits] = _alone
     crowds: tuple[Crowd, ...] = field(default_factory=lambda: tuple(Crowd() for _ in LISTENERS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROW = {"process": "mysqld", "pid": 1234, "stack": "main;futex_wait", "elapsed": 5123}
+BODY = {"hostname": "h", "offcputime": [ROW]}
 COLUMNS = {name: [value] for name, value in ROW.items()}
 PATIENCE = 20.0
 
@@ -173,6 +175,43 @@ def test_a_host_cannot_log_as_another(server: Serving, folder: Path) -> None:
     assert (answer.status_code, "not of" in answer.text) == (403, True)
 
 
+def test_a_token_brings_no_more_than_its_quota(server: Serving, folder: Path) -> None:
+    """Of rows, and of bytes before a body is read; others go on. It hears when to come again."""
+    file = folder / "tokens.yaml"
+    rows = made(file, "--name", "rows", "--rows-per-minute", "60")
+    size = made(file, "--name", "bytes", "--bytes-per-minute", "10KiB")
+    free = made(file, "--name", "free")
+    assert becomes(200, server, free)
+    url = f"{server.ingest}/api/v1/ingest"
+    many = {"hostname": "h", "offcputime": [ROW] * 120}
+    assert server.client.post(url, json=many, headers=bearer(rows)).status_code == 200
+    refused = server.client.post(url, json=BODY, headers=bearer(rows))
+    assert refused.status_code == 429
+    # Of 60 a minute 120 are gone: 61 more come in 61 s.
+    assert 55 <= int(refused.headers["retry-after"]) <= 62
+    assert "rows_per_minute is 60" in refused.json()["detail"]
+    large = {"hostname": "h", "offcputime": [{**ROW, "stack": "x" * 20_000}]}
+    assert server.client.post(url, json=large, headers=bearer(size)).status_code == 200
+    endless = (b" " * 1000 for _ in range(10**9))
+    assert server.client.post(url, content=endless, headers=bearer(size)).status_code == 429
+    for path, content in (
+        ("/", json.dumps(BODY)),
+        ("/api/v1/markers", json.dumps({"text": "deploy"})),
+        ("/ingest?name=app", "main;work 12\n"),
+    ):
+        sent = server.client.post(f"{server.ingest}{path}", content=content, headers=bearer(rows))
+        assert sent.status_code == 429, path
+    assert post(server, free) == 200
+    reader = made(file, "--name", "metrics", "--scope", "read")
+    text = ""
+    end = time.monotonic() + PATIENCE
+    while "kscope_rows_stored" not in text and time.monotonic() < end:
+        text = httpx.get(f"{server.read}/metrics", headers=bearer(reader)).text
+        time.sleep(0.1)
+    assert 'kscope_over_quota_total{token="rows",quota="rows_per_minute"}' in text
+    assert 'kscope_over_quota_total{token="bytes",quota="bytes_per_minute"}' in text
+
+
 def test_hosts_of_a_token_can_be_as_many_as_a_list_holds(tmp_path: Path) -> None:
     """A flood of patterns, tokens or bytes is refused before anything is compared."""
     file = tmp_path / "tokens.yaml"
@@ -216,6 +255,7 @@ def test_commands_at_the_same_time_lose_no_token(tmp_path: Path) -> None:
         ("--file {}/no/such", "Not a directory"),
         ("--file {} --name new --expires soon", "is not a date"),
         ("--name ../x", "--name: must be"),
+        ("--bytes-per-minute many", "--bytes-per-minute:"),
         ("--host http://x", "--host: is not a host's name"),
     ],
 )

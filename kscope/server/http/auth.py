@@ -83,6 +83,12 @@ class RequireToken:
         return _challenge("a token is needed: send it as Authorization: Bearer TOKEN")
 
 
+def tokens_of(scope: Scope) -> Sequence[Token]:
+    """Return the tokens with which a request has passed; none where none are needed."""
+    found: Sequence[Token] = scope.get(_PASSED, ())
+    return found
+
+
 class OtherHostProblem(HttpProblem):
     """Rows of a host that the token is not for."""
 
@@ -94,7 +100,7 @@ def check_host(scope: Scope, host: str) -> None:
 
     Without rows there is no host.
     """
-    passed: list[Token] = scope.get(_PASSED, [])
+    passed = tokens_of(scope)
     if host and passed and not any(token.may_bring(host) for token in passed):
         names = ", ".join(passed[0].hosts[:_NAMED])
         raise OtherHostProblem(403, f"this token is for rows of {names}, not of {shown(host)}")

@@ -44,6 +44,8 @@ class Metrics:
     wrong_tokens: list[WrongTokens] = field(default_factory=list)
     bytes_received: int = 0
     received: ReceiveCounts = field(default_factory=ReceiveCounts)
+    # Requests beyond a quota, by the token's name and the quota's.
+    over_quota: Counter[tuple[str, str]] = field(default_factory=Counter)
     whole: Whole | None = None
 
 
@@ -78,8 +80,12 @@ def _lines(found: Iterable[Family]) -> Iterator[str]:
         kind = "counter" if is_counter(name) else "gauge"
         yield from (f"# HELP {name} {text}", f"# TYPE {name} {kind}")
         for labels, value in samples:
-            listed = ",".join(f'{label}="{of}"' for label, of in labels.items())
+            listed = ",".join(f'{label}="{_escaped(of)}"' for label, of in labels.items())
             yield f"{name}{{{listed}}} {value}" if listed else f"{name} {value}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def families(store: Store, metrics: Metrics) -> Iterator[Family]:
@@ -102,6 +108,14 @@ def families(store: Store, metrics: Metrics) -> Iterator[Family]:
         yield f"kscope_{name}", text, [({}, value)]
     for name, (text, value) in store.backend.gauges().items():
         yield name, text, [({}, value)]
+    yield (
+        "kscope_over_quota_total",
+        "requests that were refused because a token's quota was used up",
+        [
+            ({"token": token, "quota": quota}, count)
+            for (token, quota), count in sorted(metrics.over_quota.items())
+        ],
+    )
     yield from _by_listener(metrics)
     yield from _of_receivers(metrics.received)
 

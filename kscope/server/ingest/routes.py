@@ -1,7 +1,7 @@
 """The routes of the ingest listener: rows are acknowledged once they are on the disk."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 import msgspec
@@ -13,6 +13,7 @@ from kscope.server.http.auth import check_host
 from kscope.server.http.memory_budget import Budget, Share
 from kscope.server.http.metrics import Metrics
 from kscope.server.http.problems import HttpProblem
+from kscope.server.http.quotas import Of, Quotas
 from kscope.server.http.request_body import BodyLimits, read
 from kscope.server.ingest.decode import Form
 from kscope.server.ingest.decompress import Decompress, decompressor
@@ -56,7 +57,7 @@ STATUSES = {
     413: "too large as sent or decompressed: send fewer rows at a time",
     415: "a Content-Type or Content-Encoding that is not supported",
     422: "rows or columns that do not fit their category; `errors` has a JSON pointer to each",
-    429: "too many wrong tokens came from this address",
+    429: "the token's quota is used up, or too many wrong tokens came from this address",
     431: "the request has too many headers, or too large ones",
     503: "not now: send again after `Retry-After` seconds",
 }
@@ -72,6 +73,7 @@ class Ingest:
     metrics: Metrics
     limits: BodyLimits
     budget: Budget
+    quotas: Quotas = field(default_factory=Quotas)
 
     async def of_2016(self, request: Request) -> Response:
         """The agent of 2016 sends JSON alone, and joins its frames leaf first."""
@@ -109,16 +111,24 @@ class Ingest:
             return await self._stored(request, replace(batch, arrived=moment))
 
     async def _stored(self, request: Request, batch: Batch) -> Response:
-        check_host(request.scope, batch.host)
+        self.check(request, batch)
         stored = await self.writer.write(batch)
         answer = {"stored": stored.rows, "duplicate": stored.duplicate}
         return Response(msgspec.json.encode(answer), media_type="application/json")
+
+    def check(self, request: Request, batch: Batch) -> None:
+        """Raise HttpProblem if the request's token may not bring these rows, or not now."""
+        check_host(request.scope, batch.host)
+        self.quotas.check(request.scope, Of.ROWS)
+        self.quotas.use(request.scope, Of.ROWS, len(batch))
 
     async def text(
         self, request: Request, decompress: Decompress | None, share: Share
     ) -> bytearray:
         """Return the decompressed body; the body as sent is freed."""
+        self.quotas.check(request.scope, Of.BYTES)
         body = await read(request, self.limits, share)
+        self.quotas.use(request.scope, Of.BYTES, len(body))
         self.metrics.bytes_received += len(body)
         if decompress is None:
             return body

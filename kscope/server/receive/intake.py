@@ -10,7 +10,6 @@ from typing import ClassVar
 from starlette.requests import Request
 
 from kscope.config import ReceiverSettings
-from kscope.server.http.auth import check_host
 from kscope.server.http.memory_budget import Share
 from kscope.server.http.metrics import ReceiveCounts
 from kscope.server.http.problems import HttpProblem, store_problem
@@ -27,7 +26,7 @@ Reader = Callable[[bytearray, Gathered], Steps[None]]
 # Batches that wait for one commit.
 _AT_ONCE = 100
 _REASONS = {400: "damaged", 403: "web page", 408: "late", 413: "too large", 415: "format",
-            422: "damaged"}  # fmt: skip
+            422: "damaged", 429: "quota"}  # fmt: skip
 _MOST_LOGGED = 200
 
 log = logging.getLogger(__name__)
@@ -103,7 +102,7 @@ class Intake:
                 key = f"{own_key} {len(texts)}" if own_key else key
                 batches.append(await self._batch(text, key, share))
             for batch in batches:
-                check_host(request.scope, batch.host)
+                self.ingest.check(request, batch)
             for start in range(0, len(batches), _AT_ONCE):
                 some = batches[start : start + _AT_ONCE]
                 await asyncio.gather(*map(self.ingest.writer.write, some))

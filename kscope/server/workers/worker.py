@@ -72,6 +72,7 @@ def part_of(start: Start, memory: SharedMemory, whole: AskWhole) -> Part:
         # Until then the others answer.
         accepts_early=start.is_first,
         wrong_tokens=max(1, ALLOWED // start.workers),
+        share=1 / start.workers,
         budget=lambda limit: Budget(limit, memory.used(), place),
         new_texts=lambda settings: shared_limits(settings, memory, start.key),
         crowds=memory.crowds(place),
