@@ -20,6 +20,7 @@ from kscope.config import Address, Settings
 from kscope.declare.model import Catalog
 from kscope.errors import UsageError
 from kscope.server.garbage_collection import collect_when_idle, collect_young_only
+from kscope.server.http.audit import Audit
 from kscope.server.http.auth import Access, OwnNames, RequireToken, is_loopback
 from kscope.server.http.connections import LISTENERS, Connections, connection_limits
 from kscope.server.http.kept_apart import KeptApart
@@ -100,7 +101,9 @@ def ingest_app(  # noqa: PLR0913 - the parts of a server
     receivers = receiver_routes(handler, settings.receive, metrics.received)
     served = [*ingest_routes(handler), *receivers, *metrics_routes(store, metrics)]
     wrong = WrongTokens("ingest", part.wrong_tokens)
-    return _app(served, settings.ingest, Access(tokens, wrong, settings.hosts), metrics)
+    app = _app(served, settings.ingest, Access(tokens, wrong, settings.hosts), metrics)
+    app.state.audit = Audit(wrong.listener)
+    return app
 
 
 def read_app(  # noqa: PLR0913 - the parts of a server

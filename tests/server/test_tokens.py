@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import httpx
 import pytest
 
 from kscope.config import Token, load_tokens
 from kscope.errors import DeclarationError
+from kscope.server.http.audit import Audit
 from kscope.server.http.tokens import token_hash
 from tests.commands import command
 from tests.serving import ROOT, Serving, few, kscope, serving
@@ -210,6 +214,47 @@ def test_a_token_brings_no_more_than_its_quota(server: Serving, folder: Path) ->
         time.sleep(0.1)
     assert 'kscope_over_quota_total{token="rows",quota="rows_per_minute"}' in text
     assert 'kscope_over_quota_total{token="bytes",quota="bytes_per_minute"}' in text
+
+
+def test_each_refused_write_is_in_the_audit_log(server: Serving, folder: Path) -> None:
+    """With its token, its address and the reason. Many of one kind share a line."""
+    token = made(folder / "tokens.yaml", "--name", "audited", "--host", "web-1")
+    assert becomes(403, server, token)
+    for _ in range(300):
+        assert post(server, token, "web-2") == 403
+    url = f"{server.ingest}/api/v1/ingest"
+    answer = server.client.post(url, content=b"\x00\r\n{", headers=bearer(token))
+    assert answer.status_code == 400
+    lines = [line for line in server.log.splitlines() if "kscope.audit" in line]
+    (mine, *more) = (line for line in lines if "token audited: 403" in line)
+    assert len(more) <= 2
+    assert "POST /api/v1/ingest from 127.0.0.1" in mine
+    assert "this token is for rows of web-1, not of 'h'" in mine
+    assert any("token audited: 400" in line for line in lines)
+    reader = made(folder / "tokens.yaml", "--name", "elsewhere", "--scope", "read")
+    assert becomes(403, server, reader)
+    assert "the token elsewhere has not this scope, from 127.0.0.1" in server.log
+
+
+def test_the_audit_log_is_bounded() -> None:
+    """With any number of tokens, and refusals of any length."""
+
+    async def check() -> None:
+        audit = Audit("ingest")
+        for number in range(1000):
+            token = Token(f"t{number}", token_hash("x"), ("ingest",))
+            scope = {
+                "kscope.tokens": [token],
+                "client": ("10.0.0.1", 1),
+                "raw_path": b"/" + b"x" * 60_000,
+                "method": "POST",
+            }
+            audit.refused(scope, 422, "y" * 60_000)
+
+    with mock.patch.object(logging.getLogger("kscope.audit"), "warning") as said:
+        asyncio.run(check())
+    assert said.call_count <= 257
+    assert all(len(str(call)) < 1000 for call in said.mock_calls)
 
 
 def test_hosts_of_a_token_can_be_as_many_as_a_list_holds(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ class RequireToken:
         if scope[_PASSED]:
             return None
         if found:
+            wrong.note_scope(found[0].name, address)
             return problem(403, f"this token has no scope '{wrong.listener}'")
         if declared:
             wrong.note_expired(declared[0].name, address)

@@ -100,6 +100,7 @@ def _fault(complaint: Complaint) -> Fault:
 async def _answer(request: Request, error: Exception) -> Response:
     match error:
         case HttpProblem():
+            _note(request, error)
             return problem(error.status, error.detail, error.faults, error.headers, error.type)
         case HTTPException():
             return problem(error.status_code, error.detail, headers=error.headers)
@@ -120,6 +121,13 @@ async def _answer(request: Request, error: Exception) -> Response:
     path = request.scope["raw_path"].decode("latin-1")
     log.error("%s %s failed", request.method, path, exc_info=error)
     return problem(500, "the server failed to answer this; its log says why")
+
+
+def _note(request: Request, refusal: HttpProblem) -> None:
+    """Let the listener's audit have it, if it has one; a server that is busy refuses nothing."""
+    audit = getattr(request.app.state, "audit", None)
+    if audit is not None and refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        audit.refused(request.scope, refusal.status, refusal.detail)
 
 
 def store_problem(state: State, error: StoreError) -> HttpProblem:

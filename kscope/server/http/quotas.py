@@ -13,7 +13,7 @@ from kscope.server.http.auth import tokens_of
 from kscope.server.http.problems import HttpProblem
 
 _MINUTE = 60.0
-# Tokens of which something is known: more than a file may list, those that are gone among them.
+# Tokens that have used some of a quota, also those that are gone: more than a file may list.
 _MOST = 10_000
 
 

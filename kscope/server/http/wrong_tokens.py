@@ -28,6 +28,7 @@ class WrongTokens:
     _seen: OrderedDict[str, tuple[float, int]] = field(default_factory=OrderedDict)
     _throttled: ThrottledLog = field(default_factory=lambda: ThrottledLog(log))
     _throttled_expired: ThrottledLog = field(default_factory=lambda: ThrottledLog(log))
+    _throttled_scopes: ThrottledLog = field(default_factory=lambda: ThrottledLog(log))
 
     def add(self, address: str) -> bool:
         """Count a wrong token. Return whether this address sent too many in the last minute."""
@@ -50,3 +51,8 @@ class WrongTokens:
         self.expired += 1
         text = f"{self.listener}: the token {name} has expired, from {address}"
         self._throttled_expired.warning(text)
+
+    def note_scope(self, name: str, address: str) -> None:
+        """Log a token that is right elsewhere."""
+        text = f"{self.listener}: the token {name} has not this scope, from {address}"
+        self._throttled_scopes.warning(text)

@@ -1,0 +1,42 @@
+"""The audit log: writes that were refused, with the token and the address that they came with."""
+
+import logging
+from dataclasses import dataclass, field
+
+from starlette.types import Scope
+
+from kscope.errors import cut
+from kscope.server.http.auth import tokens_of
+from kscope.server.http.connections import address_group
+from kscope.server.http.log_throttle import ThrottledLog
+
+# A refusal quotes the request, which may be long.
+_MOST_CHARACTERS = 300
+# Pairs of a status and a token that have a separate line every ten seconds.
+_MOST_KINDS = 256
+
+log = logging.getLogger("kscope.audit")
+
+
+@dataclass
+class Audit:
+    """The refusals of one listener; those of one status and token share a line, with a number."""
+
+    listener: str
+    _logs: dict[tuple[int, str], ThrottledLog] = field(default_factory=dict)
+
+    def refused(self, scope: Scope, status: int, detail: str) -> None:
+        """Log a request that was refused. Needs a running event loop."""
+        names = ", ".join(token.name for token in tokens_of(scope))
+        kind = (status, names)
+        if kind not in self._logs and len(self._logs) >= _MOST_KINDS:
+            kind = (0, "")
+        address = address_group((scope.get("client") or ("",))[0])
+        # The path as sent: its percent signs keep line breaks out of the log.
+        path = scope["raw_path"].decode("latin-1")
+        throttled = self._logs.setdefault(kind, ThrottledLog(log))
+        throttled.warning(
+            f"{self.listener}: {scope['method']} {cut(path, _MOST_CHARACTERS)} from {address},"
+            f" {f'token {names}' if names else 'no token'}:"
+            f" {status}, {cut(detail, _MOST_CHARACTERS)}"
+        )
