@@ -26,8 +26,13 @@ class Audit:
     _logs: dict[tuple[int, str], ThrottledLog] = field(default_factory=dict)
 
     def refused(self, scope: Scope, status: int, detail: str) -> None:
-        """Log a request that was refused. Needs a running event loop."""
+        """Log a request with a token that was refused. Needs a running event loop.
+
+        Where no tokens are declared, nothing says who has sent it.
+        """
         names = ", ".join(token.name for token in tokens_of(scope))
+        if not names:
+            return
         kind = (status, names)
         if kind not in self._logs and len(self._logs) >= _MOST_KINDS:
             kind = (0, "")
@@ -37,6 +42,5 @@ class Audit:
         throttled = self._logs.setdefault(kind, ThrottledLog(log))
         throttled.warning(
             f"{self.listener}: {scope['method']} {cut(path, _MOST_CHARACTERS)} from {address},"
-            f" {f'token {names}' if names else 'no token'}:"
-            f" {status}, {cut(detail, _MOST_CHARACTERS)}"
+            f" token {names}: {status}, {cut(detail, _MOST_CHARACTERS)}"
         )
