@@ -65,6 +65,25 @@ def read_secret(path: Path) -> str:
     return read_text(path, MAX_SECRET).strip()
 
 
+def state_of(path: Path) -> tuple[int, ...]:
+    """Return a value that changes with the file that the path leads to; empty without a file."""
+    try:
+        # Follows links: a volume of secrets changes these.
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def check_readable(path: Path) -> None:
+    """Raise UnreadableError unless a library that opens the file can read it."""
+    try:
+        with path.open("rb"):
+            return
+    except OSError as error:
+        raise UnreadableError(path, f"cannot be read: {error.strerror}") from None
+
+
 def replaced(path: Path, text: str) -> None:
     """Put a text in the place of a file, whole or not at all; a link to it stays one.
 

@@ -746,6 +746,39 @@ def _with_rows(body: Mapping[str, Any], table: str) -> Mapping[str, Any]:
         raise UnreadableBodyError(f"{type(error).__name__}: {error}") from None
 
 
+# kscope.files
+# Text files that people write: only regular files, only UTF-8, and never more than a bound.
+
+
+class UnreadableError(KscopeError):
+    """A file that cannot be read. The message starts with its path; `fault` leaves that out."""
+
+    def __init__(self, path: Path, fault: str, line: int = 0) -> None:
+        self.fault = fault
+        self.line = line
+        place = f"{path}:{line}" if line else f"{path}"
+        super().__init__(f"{place}: {fault}")
+
+
+def state_of(path: Path) -> tuple[int, ...]:
+    """Return a value that changes with the file that the path leads to; empty without a file."""
+    try:
+        # Follows links: a volume of secrets changes these.
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def check_readable(path: Path) -> None:
+    """Raise UnreadableError unless a library that opens the file can read it."""
+    try:
+        with path.open("rb"):
+            return
+    except OSError as error:
+        raise UnreadableError(path, f"cannot be read: {error.strerror}") from None
+
+
 # kscope.client.trust
 # The certificates of a client: those that it trusts, and its own.
 
@@ -763,8 +796,11 @@ class Trust:
 
     def context(self) -> ssl.SSLContext:
         """Return the context of the files as they are now. Raises UsageError."""
-        for file in self._files():
-            _check_readable(file)
+        try:
+            for file in self._files():
+                check_readable(file)
+        except UnreadableError as error:
+            raise UsageError(str(error)) from None
         try:
             context = ssl.create_default_context(cafile=self.ca_file)
         except ssl.SSLError:
@@ -784,28 +820,12 @@ class Trust:
         except ValueError:
             raise UsageError(f"{key}: has a password; an agent's key has none") from None
 
-    def state(self) -> tuple[tuple[int, int], ...]:
+    def state(self) -> tuple[tuple[int, ...], ...]:
         """Return a value that changes with the files."""
-        return tuple(map(_state_of, self._files()))
+        return tuple(map(state_of, self._files()))
 
     def _files(self) -> list[Path]:
         return [file for file in (self.ca_file, self.certificate, self.key) if file is not None]
-
-
-def _check_readable(file: Path) -> None:
-    try:
-        with file.open("rb"):
-            return
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
-
-
-def _state_of(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-    except OSError:
-        return (0, 0)
-    return found.st_ino, found.st_mtime_ns
 
 
 def _no_password() -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kscope.errors import UsageError
+from kscope.files import UnreadableError, check_readable, state_of
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,11 @@ class Trust:
 
     def context(self) -> ssl.SSLContext:
         """Return the context of the files as they are now. Raises UsageError."""
-        for file in self._files():
-            _check_readable(file)
+        try:
+            for file in self._files():
+                check_readable(file)
+        except UnreadableError as error:
+            raise UsageError(str(error)) from None
         try:
             context = ssl.create_default_context(cafile=self.ca_file)
         except ssl.SSLError:
@@ -41,28 +45,12 @@ class Trust:
         except ValueError:
             raise UsageError(f"{key}: has a password; an agent's key has none") from None
 
-    def state(self) -> tuple[tuple[int, int], ...]:
+    def state(self) -> tuple[tuple[int, ...], ...]:
         """Return a value that changes with the files."""
-        return tuple(map(_state_of, self._files()))
+        return tuple(map(state_of, self._files()))
 
     def _files(self) -> list[Path]:
         return [file for file in (self.ca_file, self.certificate, self.key) if file is not None]
-
-
-def _check_readable(file: Path) -> None:
-    try:
-        with file.open("rb"):
-            return
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
-
-
-def _state_of(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-    except OSError:
-        return (0, 0)
-    return found.st_ino, found.st_mtime_ns
 
 
 def _no_password() -> str:

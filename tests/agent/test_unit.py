@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import needs
 from tests.serving import ROOT, kscope
+from tests.units import check_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,19 +38,7 @@ def setting(name: str) -> str:
 
 def test_systemd_takes_it_and_calls_it_safe(tmp_path: Path) -> None:
     """No setting is unknown to it, and its exposure is well below that of an unguarded service."""
-    analyze = needs.program("systemd-analyze", "systemd")
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/opt/kernelscope/bin/kscope", sys.executable))
-    checked = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stderr
-    assert UNIT.name not in checked.stderr
-    judged = subprocess.run(
-        [analyze, "security", "--offline=true", "--threshold=40", unit],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert judged.returncode == 0, judged.stdout
+    check_unit(UNIT, tmp_path, exposure=40)
 
 
 def test_its_command_is_one_that_kscope_takes(tmp_path: Path) -> None:

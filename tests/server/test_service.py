@@ -6,15 +6,14 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from kscope.config import SQLite, load_settings
-from tests import needs
 from tests.serving import ROOT, few, kscope
+from tests.units import check_unit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,19 +71,7 @@ def test_a_manager_that_does_not_listen_keeps_no_server_from_starting(
 
 def test_systemd_takes_the_unit_and_calls_it_safe(tmp_path: Path) -> None:
     """No setting is unknown to it, and its exposure is that of a service without rights."""
-    analyze = needs.program("systemd-analyze", "systemd")
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/opt/kernelscope/bin/kscope", sys.executable))
-    checked = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stderr
-    assert UNIT.name not in checked.stderr
-    judged = subprocess.run(
-        [analyze, "security", "--offline=true", "--threshold=20", unit],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert judged.returncode == 0, judged.stdout
+    check_unit(UNIT, tmp_path, exposure=20)
 
 
 def test_its_configuration_is_one(tmp_path: Path) -> None:

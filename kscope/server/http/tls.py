@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kscope.config import TlsSettings
 from kscope.errors import KscopeError
+from kscope.files import check_readable
 from kscope.server.http.watch import Watch
 
 # Seconds in which a client has to begin TLS, and to end it: one that takes nothing ends before.
@@ -57,7 +58,7 @@ def _context(settings: TlsSettings, client_ca: Path | None) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     for file in (settings.certificate, settings.key):
-        _check_readable(file)
+        check_readable(file)
     try:
         context.load_cert_chain(settings.certificate, settings.key, _no_password)
     except ssl.SSLError as error:
@@ -65,21 +66,13 @@ def _context(settings: TlsSettings, client_ca: Path | None) -> ssl.SSLContext:
     except ValueError:
         raise KscopeError(f"{settings.key}: has a password; a server's key has none") from None
     if client_ca is not None:
-        _check_readable(client_ca)
+        check_readable(client_ca)
         try:
             context.load_verify_locations(client_ca)
         except ssl.SSLError:
             raise KscopeError(f"{client_ca}: has no certificates in PEM") from None
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def _check_readable(file: Path) -> None:
-    try:
-        with file.open("rb"):
-            return
-    except OSError as error:
-        raise KscopeError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def _no_password() -> str:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+from kscope.files import state_of
+
 _LOOK_SECONDS = 1.0
 
 # Of each file the device, inode, size and time; none if there is no such file.
@@ -27,13 +29,4 @@ class Watch:
                 yield
 
     def _now(self) -> _State:
-        return tuple(map(_state_of, self._files))
-
-
-def _state_of(file: Path) -> tuple[int, ...]:
-    try:
-        # Follows links: a volume of secrets changes these.
-        found = file.stat()
-    except OSError:
-        return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return tuple(map(state_of, self._files))
