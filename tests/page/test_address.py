@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import re
 import zlib
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -76,6 +78,20 @@ def test_times_are_typed_in_the_zone_that_is_shown(fleet: Serving, browser: Brow
     page.get_by_role("button", name="Show this range").click()
     expect(page).to_have_url(re.compile("from=2026-01-03T06:30:00Z&to=2026-01-03T12:00:00.250000Z"))
     context.close()
+
+
+def test_an_hour_is_an_hour_however_the_clock_ticks(fleet: Serving, page: Page) -> None:
+    """Both ends are seen from one moment; a tick between them made the chart's steps twice as long.
+
+    This clock ticks at each look.
+    """
+    page.add_init_script("let looks = Date.now(); Date.now = () => looks++;")
+    asked = re.compile("/api/v1/timeseries/offcputime.*points=120")
+    with page.expect_request(asked) as waited:
+        page.goto(f"{fleet.read}/?table=offcputime&from=now-1h&to=now")
+    query = parse_qs(urlsplit(waited.value.url).query)
+    start, end = (datetime.fromisoformat(query[name][0]) for name in ("from", "to"))
+    assert end - start == timedelta(hours=1)
 
 
 def test_sizes_are_compared_as_a_person_writes_them(

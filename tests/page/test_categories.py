@@ -55,6 +55,7 @@ def test_a_dropped_in_category_has_its_charts(built_page: None, page: Page, tmp_
         expect(page.locator(".facts .legend")).to_contain_text("arabica")
         frames = page.get_by_role("table", name="Frames")
         row = frames.locator("tbody tr").filter(has_text="pour")
+        expect(row).to_have_count(1)
         # The frame that calls it has the same, and no separate row.
         cells = row.locator("td").all_inner_texts()
         assert (cells[0].split(), cells[1:]) == (["pour", "+1"], ["30 drops", "", "30 drops"])

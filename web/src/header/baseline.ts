@@ -3,7 +3,7 @@
 import { filterWords } from "./words";
 import { bounds, type Context } from "../state/context";
 import type { Filter } from "../state/filters";
-import { moment } from "../state/ranges";
+import { moment, moments } from "../state/ranges";
 import { dateTime, zoneName } from "../ui/format";
 
 interface Range {
@@ -36,7 +36,8 @@ export function baselineRange(context: Context): Range {
   const { from, to } = bounds(context, "box");
   const shift = start === "" ? to - from : MOVED.get(start);
   if (shift !== undefined) return { from: from - shift, to: to - shift };
-  return { from: moment(start) ?? from, to: moment(end) ?? to };
+  const [first, last] = moments(start, end);
+  return { from: first ?? from, to: last ?? to };
 }
 
 /** Whether the box is taken out of the baseline, which is of its range. */

@@ -2,7 +2,7 @@
 
 import { h } from "../ui/dom";
 import { dateTime, zoneName, type Zone } from "../ui/format";
-import { iso, moment } from "../state/ranges";
+import { iso, moments } from "../state/ranges";
 
 export interface RangeText {
   from: string;
@@ -20,7 +20,7 @@ export function rangeForm(
   const error = h("p.error", { role: "alert" });
   const apply = (event: Event): void => {
     event.preventDefault();
-    const [start, end] = [moment(from.value, zone), moment(to.value, zone)];
+    const [start, end] = moments(from.value, to.value, zone);
     if (start === null || end === null) {
       error.textContent = `Write a time as 2026-11-23 14:05:00 (${zoneName(zone)}) or now-1h.`;
     } else if (start >= end) {

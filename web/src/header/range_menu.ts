@@ -35,7 +35,8 @@ export class RangeMenu {
     const { store } = this.context;
     const live = !store.state.live;
     const length = this.context.range.to - this.context.range.from;
-    const preset = PRESETS.find(([from]) => knownMoment("now") - knownMoment(from) >= length - 1e6);
+    const now = Date.now();
+    const preset = PRESETS.find(([from]) => now * 1000 - knownMoment(from, now) >= length - 1e6);
     const change =
       live && store.state.to !== "now" ? { from: preset?.[0] ?? "now-1h", to: "now" } : {};
     store.set({ live, ...change }, "replace");

@@ -48,8 +48,9 @@ export function chartOf(one: CategoryAnswer | undefined, kind: string): ChartAns
 }
 
 export function resolve(state: State): { from: number; to: number } {
-  const from = moment(state.from) ?? knownMoment("now-1h");
-  const to = moment(state.to) ?? knownMoment("now");
+  const now = Date.now();
+  const from = moment(state.from, "utc", now) ?? knownMoment("now-1h", now);
+  const to = moment(state.to, "utc", now) ?? knownMoment("now", now);
   return { from, to };
 }
 

@@ -23,22 +23,38 @@ export function inCalendar(us: number): boolean {
   return us >= EARLIEST && us < LATEST;
 }
 
-/** Microseconds since the epoch, or null if the text names no moment; `zone` if it says none. */
-export function moment(text: string, zone: Zone = "utc"): number | null {
-  const time = momentOf(text, zone);
+/**
+ * Microseconds since the epoch, or null if the text names no moment; `zone` if it says none, and
+ * `now` in milliseconds.
+ */
+export function moment(text: string, zone: Zone = "utc", now = Date.now()): number | null {
+  const time = momentOf(text, zone, now);
   return time !== null && inCalendar(time) ? time : null;
 }
 
-/** The same for a text that is known to name a moment. */
-export function knownMoment(text: string): number {
-  return need(moment(text), `the moment of ${text}`);
+/**
+ * Both ends, seen from one moment: if the clock ticked between them an hour would be longer than
+ * an hour, and its steps twice as long.
+ */
+export function moments(
+  from: string,
+  to: string,
+  zone: Zone = "utc",
+): [number | null, number | null] {
+  const now = Date.now();
+  return [moment(from, zone, now), moment(to, zone, now)];
 }
 
-function momentOf(text: string, zone: Zone): number | null {
+/** The same for a text that is known to name a moment. */
+export function knownMoment(text: string, now = Date.now()): number {
+  return need(moment(text, "utc", now), `the moment of ${text}`);
+}
+
+function momentOf(text: string, zone: Zone, now: number): number | null {
   const relative = /^now(?:-(\d+)([smhdw]))?$/.exec(text.trim());
   if (relative) {
     const back = relative[1] ? Number(relative[1]) * UNITS[relative[2]] : 0;
-    return (Date.now() - back * 1000) * 1000;
+    return (now - back * 1000) * 1000;
   }
   const iso = text.trim().replace(" ", "T");
   if (!/^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:?\d\d)?)?$/.test(iso)) return null;

@@ -3,7 +3,7 @@
 import type { Query } from "../api/client";
 import { type Baseline } from "../state/address";
 import { queryOf, type Context } from "../state/context";
-import { iso, moment } from "../state/ranges";
+import { iso, moments } from "../state/ranges";
 import { span } from "../ui/spans";
 
 const NO_PRESETS = "-";
@@ -49,7 +49,7 @@ export function allFilters({ store }: Context): Query {
 
 function baseQuery(baseline: Baseline, from: string, to: string): Query {
   if (!baseline) return [];
-  const [start, end] = [moment(from), moment(to)];
+  const [start, end] = moments(from, to);
   if (baseline !== "range") return [["baseline", baseline]];
   if (start === null || end === null) return [];
   return [
@@ -62,7 +62,7 @@ function baseQuery(baseline: Baseline, from: string, to: string): Query {
 /** The sets of comparison, and how they are called here. */
 export function baselines(context: Context): [Baseline, string][] {
   const { state } = context.store;
-  const [start, end] = [moment(state["base.from"]), moment(state["base.to"])];
+  const [start, end] = moments(state["base.from"], state["base.to"]);
   const chosen = state.baseline === "range" && start !== null && end !== null;
   return [
     ["", "time before"],
