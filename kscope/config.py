@@ -43,6 +43,7 @@ _MAX_LISTED = 1000
 _MAX_COUNT, _MAX_BOUND = 1_000_000, 10**9
 MOST_WORKERS = 64
 SCOPES = ("ingest", "read")
+_MAX_PREFIX = 255
 _SHORTEST, _LONGEST = 0.1, 100 * 365 * 86400.0
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[A-Za-z0-9._-]*))(?::(?P<port>\d+))?", re.ASCII)
 # Kind of text -> its pattern, and the fault of other texts.
@@ -61,6 +62,8 @@ _MATCHED = {
     ),
 }
 _ADDRESS = re.compile(r":/|:[^/]*@")
+# Without `..`, which browsers and proxies take out, and without a percent sign.
+_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", re.ASCII)
 DEFAULT_FILE = Path("kernelscope.yaml")
 
 
@@ -72,6 +75,8 @@ class Address:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 READ = Address("127.0.0.1", 8080)
 INGEST = Address("127.0.0.1", 8081)
@@ -341,6 +346,13 @@ class Settings:
         int, _is("workers", "processes that share the listeners; above 1 not with SQLite")
     ] = 1
     hosts: Annotated[tuple[str, ...], _listed("text", "further host names of the page")] = ()
+    base_path: Annotated[
+        str, _is("prefix", "the path below which a proxy has both listeners, such as /kernelscope")
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[Network, ...],
+        _listed("network", "proxies whose X-Forwarded-For and X-Forwarded-Proto count"),
+    ] = ()
     tls: Annotated[TlsSettings | None, _section(TlsSettings)] = None
     tokens: Annotated[tuple[Token, ...], _TOKENS] = ()
     tokens_file: Annotated[
@@ -646,6 +658,33 @@ def checked_path(text: str) -> str:
     return text
 
 
+def checked_prefix(value: Any) -> str:
+    """Return a path that addresses may begin with. Raises ValueFaultError."""
+    text = _text(value)
+    if len(text) > _MAX_PREFIX:
+        raise _wrong(text, f"has {len(text)} characters; at most {_MAX_PREFIX} are allowed")
+    if not _PREFIX.fullmatch(text):
+        raise _wrong(
+            text,
+            "is not a path such as /kernelscope: it begins with a slash, ends without one, and"
+            " between slashes has letters, digits, - . _ ~",
+        )
+    return text
+
+
+def _network(value: Any) -> Network:
+    """Read `127.0.0.1`, `10.0.0.0/8` or `fd00::/8`."""
+    text = _text(value)
+    try:
+        found = ipaddress.ip_network(text)
+    except ValueError:
+        fault = "is not an address or a network such as 127.0.0.1, 10.0.0.0/8 or fd00::/8"
+        raise _wrong(text, fault) from None
+    if not found.prefixlen:
+        raise _wrong(text, "has every address: each client could then say who it is")
+    return found
+
+
 def database_host(value: Any) -> tuple[str, int | None]:
     """Return the host and its port; a path is that of a socket."""
     text = _text(value)
@@ -756,6 +795,8 @@ def _readers(folder: Path) -> Readers:
         "host": database_host,
         "server": _server_host,
         "switch": _switch,
+        "prefix": checked_prefix,
+        "network": _network,
         "duration": _duration,
         "moment": read_moment,
         "size": lambda value: units.read_bytes(_scalar(value)),

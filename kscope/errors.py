@@ -19,7 +19,7 @@ _MAX_PART = 60
 # To look for a similar name among more of them costs too much for a hint.
 _MOST_NAMES = 300
 _COMPARED = 8
-_MOST_LISTED = 20
+_MOST_LISTED = 40
 
 
 def cut(text: str, most: int) -> str:

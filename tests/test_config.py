@@ -44,6 +44,8 @@ categories: [builtin, ./mine]
 read: 0.0.0.0:80
 ingest: "[::]:8081"
 hosts: [kernelscope.example]
+base_path: /kernelscope
+trusted_proxies: [127.0.0.1, "fd00::/8"]
 workers: 4
 tokens:
   - {{name: agents, scopes: [ingest], sha256: "{HASH}"}}
@@ -74,6 +76,8 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert settings.database == MySQL("db.example", 3307, "k", "pass word", "ks")
     assert settings.categories == ("builtin", tmp_path / "mine")
     assert settings.workers == 4
+    assert settings.base_path == "/kernelscope"
+    assert [*map(str, settings.trusted_proxies)] == ["127.0.0.1/32", "fd00::/8"]
     assert (settings.read, settings.ingest) == (Address("0.0.0.0", 80), Address("::", 8081))
     assert settings.tokens == (Token("agents", HASH, ("ingest",)),)
     assert (settings.max_body, settings.query_deadline) == (64 * 2**20, 60)
@@ -258,6 +262,7 @@ WHOLE = {
         },
     },
     "categories": ["x"], "ingest": "x", "read": "x", "hosts": ["x"], "workers": "x",
+    "base_path": "x", "trusted_proxies": ["x"],
     "tokens": [{"name": "x", "sha256": "x", "scopes": ["x"], "expires": "x", "hosts": ["x"],
                 "rows_per_minute": "x", "bytes_per_minute": "x"}],
     "tokens_file": "x", "tls": {"certificate": "x", "key": "x", "client_ca": "x"},

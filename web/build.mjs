@@ -76,18 +76,21 @@ async function bundle() {
   }));
 }
 
-/** Names the files as they are built, with those that the script imports beside it. */
+/**
+ * Names the files as they are built, with those that the script imports beside it. All are relative
+ * to the page, which a proxy may have below any path.
+ */
 async function writeIndex(assets) {
   const built = (name) => assets.find(({ of }) => basename(of) === name);
   const preload = built("main.ts").imports.map(
-    (name) => `<link rel="modulepreload" href="/${name}" />\n    `,
+    (name) => `<link rel="modulepreload" href="./${name}" />\n    `,
   );
   const html = await readFile(join(here, "index.html"), "utf8");
   await writeFile(
     join(out, "index.html"),
     html
-      .replace(/"\/(\w+\.css)"/g, (_, name) => `"/${built(name).name}"`)
-      .replace("/main.js", `/${built("main.ts").name}`)
+      .replace(/"\.\/(\w+\.css)"/g, (_, name) => `"./${built(name).name}"`)
+      .replace("./main.js", `./${built("main.ts").name}`)
       .replace("<script", `${preload.join("")}<script`),
   );
 }

@@ -9,7 +9,14 @@ import click
 from kscope.cli import logs
 from kscope.cli.categories import check_probes_of
 from kscope.cli.database import with_settings
-from kscope.config import MOST_WORKERS, Address, Settings, SQLite, parse_address
+from kscope.config import (
+    MOST_WORKERS,
+    Address,
+    Settings,
+    SQLite,
+    checked_prefix,
+    parse_address,
+)
 from kscope.declare.files.catalog import read_catalog
 from kscope.errors import UsageError, ValueFaultError
 from kscope.server.app import check_exposure
@@ -35,6 +42,9 @@ _WORKER = ("-P", "-m", "kscope.cli.worker")
     help="Processes that share both addresses, for more than one core; above 1 with a database"
     " server, not with SQLite. [1]",
 )
+@click.option(
+    "--base-path", metavar="PATH", help="Path of both addresses behind a proxy: /kernelscope."
+)
 @click.option("--insecure", is_flag=True, help="Allow requests from other hosts without tokens.")
 @click.option("--verbose", is_flag=True, help="Log more.")
 def serve(  # noqa: PLR0913 - one per option
@@ -44,6 +54,7 @@ def serve(  # noqa: PLR0913 - one per option
     read: str | None,
     ingest: str | None,
     workers: int | None,
+    base_path: str | None,
     insecure: bool,
     verbose: bool,
 ) -> None:
@@ -66,12 +77,14 @@ def serve(  # noqa: PLR0913 - one per option
         settings = replace(settings, ingest=_address("--ingest", ingest, settings.ingest))
     if workers:
         settings = replace(settings, workers=workers)
+    if base_path is not None:
+        settings = replace(settings, base_path=_prefix(base_path))
     check_exposure(settings, insecure=insecure)
     if settings.tls:
         Certificates(settings.tls)
     _check_workers(settings)
     check_probes_of(settings, read_catalog(settings.categories))
-    announce = partial(_announce, "https" if settings.tls else "http")
+    announce = partial(_announce, "https" if settings.tls else "http", settings.base_path)
     if settings.workers == 1:
         asyncio.run(run_server(settings, announce))
     else:
@@ -94,7 +107,15 @@ def _address(option: str, text: str, default: Address) -> Address:
         raise UsageError(f"{option}: {error.fault}") from None
 
 
-def _announce(scheme: str, read: Address, ingest: Address) -> None:
-    click.echo(f"page    {scheme}://{read}/")
-    click.echo(f"ingest  {scheme}://{ingest}/")
-    notify(State.READY, f"page {scheme}://{read}/, ingest {scheme}://{ingest}/")
+def _prefix(text: str) -> str:
+    try:
+        return checked_prefix(text)
+    except ValueFaultError as error:
+        raise UsageError(f"--base-path: {error.fault}") from None
+
+
+def _announce(scheme: str, base_path: str, read: Address, ingest: Address) -> None:
+    page, rows = (f"{scheme}://{each}{base_path}/" for each in (read, ingest))
+    click.echo(f"page    {page}")
+    click.echo(f"ingest  {rows}")
+    notify(State.READY, f"page {page}, ingest {rows}")

@@ -23,6 +23,7 @@ from kscope.server.garbage_collection import collect_when_idle, collect_young_on
 from kscope.server.http.audit import Audit
 from kscope.server.http.auth import Access, OwnNames, RequireToken, is_loopback
 from kscope.server.http.connections import LISTENERS, Connections, connection_limits
+from kscope.server.http.front import Front
 from kscope.server.http.kept_apart import KeptApart
 from kscope.server.http.listener import Server, address_of, listening_socket
 from kscope.server.http.metrics import Families, Metrics, families, metrics_routes
@@ -143,9 +144,12 @@ def _app(
     if is_open or (access.names and access.wrong.listener == "read"):
         names = frozenset(name.lower().rstrip(".") for name in access.names)
         middleware.append(Middleware(OwnNames, names=names))
-    return Starlette(
+    app = Starlette(
         routes=served, middleware=[*middleware, *innermost], exception_handlers=HANDLERS
     )
+    # Its redirections name the host and the path that a request has behind a proxy.
+    app.router.redirect_slashes = False
+    return app
 
 
 def check_exposure(settings: Settings, *, insecure: bool) -> None:
@@ -154,11 +158,18 @@ def check_exposure(settings: Settings, *, insecure: bool) -> None:
     """
     tokens = Tokens.of(settings)
     for name, address in (("ingest", settings.ingest), ("read", settings.read)):
-        if not (is_loopback(address.host) or tokens.grant(name) or insecure):
+        if tokens.grant(name) or insecure:
+            continue
+        make = f"no token has the scope '{name}'. Make one with `kscope token --scope {name}`"
+        if not is_loopback(address.host):
             raise UsageError(
-                f"{name}: {address} can be reached from other machines, and no token has the scope"
-                f" '{name}'. Make one with `kscope token --scope {name}`, listen on 127.0.0.1, or"
-                " say --insecure."
+                f"{name}: {address} can be reached from other machines, and {make}, listen on"
+                " 127.0.0.1, or say --insecure."
+            )
+        if settings.trusted_proxies:
+            raise UsageError(
+                f"{name}: trusted_proxies pass on requests of other machines, and {make}, or if"
+                " the proxy asks for a password, say --insecure."
             )
 
 
@@ -194,7 +205,8 @@ def servers_on(settings: Settings, sockets: Sockets, part: Part) -> Servers:
     limits = connection_limits(settings)
     certificates = Certificates(settings.tls) if settings.tls else None
     read, ingest = everyone = [Connections(listener, *limits) for listener in LISTENERS]
-    made = partial(Server, early=part.accepts_early, certificates=certificates)
+    front = Front(settings.base_path, settings.trusted_proxies)
+    made = partial(Server, early=part.accepts_early, certificates=certificates, front=front)
     return (
         made(sockets[0], read, everyone, part.crowds[0]),
         made(sockets[1], ingest, everyone, part.crowds[1]),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _assets(server: Serving) -> list[str]:
-    return re.findall(r'(?:src|href)="(/assets/[^"]+)"', server.get("/").text)
+    return re.findall(r'(?:src|href)="\.(/assets/[^"]+)"', server.get("/").text)
 
 
 def test_only_own_scripts_and_styles_may_run(server: Serving) -> None:
@@ -77,11 +77,11 @@ def _imported(path: str, server: Serving, found: set[str]) -> set[str]:
 def _first(server: Serving, part: str, *sheets: str) -> set[str]:
     """Return what is loaded for the first picture of a part: the page, its sheets, its scripts."""
     html = server.get("/").text
-    links = re.findall(r'<link rel="(\w+)" href="([^"]+)"(?: data-part="(\w+)")?', html)
+    links = re.findall(r'<link rel="(\w+)" href="\.([^"]+)"(?: data-part="(\w+)")?', html)
     found = {"/"} | {
         path for rel, path, of in links if rel == "stylesheet" and (not of or of in sheets)
     }
-    (main,) = re.findall(r'<script [^>]*src="([^"]+)"', html)
+    (main,) = re.findall(r'<script [^>]*src="\.([^"]+)"', html)
     _imported(main, server, found)
     started = "".join(server.get(path).text for path in found if path.endswith(".js"))
     (name,) = set(re.findall(rf"""import\("\./({part}-[^"]+)"\)""", started))

@@ -19,9 +19,10 @@ ROW = {"process": "mysqld", "pid": 1234, "stack": "main;futex_wait", "elapsed": 
 BODY = {"hostname": "h", "offcputime": [ROW]}
 
 
-def make_token(scope: str) -> tuple[str, str]:
+def make_token(*scopes: str) -> tuple[str, str]:
     """Return a token and its line for the configuration, as `kscope token` prints them."""
-    command = kscope("token", "--name", scope, "--scope", scope)
+    named = [word for scope in scopes for word in ("--scope", scope)]
+    command = kscope("token", "--name", scopes[0], *named)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.strip(), done.stderr[done.stderr.index("  - ") :]
 

@@ -16,7 +16,7 @@ import type { Categories, CategoryAnswer, Notice } from "../generated/types";
 
 async function start(): Promise<void> {
   followTheme();
-  if (location.pathname === "/new") {
+  if (location.pathname.endsWith("/new")) {
     const [{ NewPage }] = await Promise.all([
       import("./views/new_category"),
       sheets("details", "new_category"),
@@ -28,7 +28,7 @@ async function start(): Promise<void> {
   if (/[?&]table=/.test(location.search)) void import("./explore");
   const search = await inFull(location.search);
   const store = new Store(search ?? "");
-  const catalog = await get<Categories>("/api/v1/categories", []);
+  const catalog = await get<Categories>("api/v1/categories", []);
   if (!catalog.categories.length) {
     fail("No categories", "The server has no readable category file; its log says why.");
     return;

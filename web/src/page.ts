@@ -109,7 +109,7 @@ export class Page {
   /** Categories come and go while the page is open. */
   async recheck(): Promise<void> {
     if (document.hidden) return;
-    const catalog = await get<Categories>("/api/v1/categories", []).catch(() => null);
+    const catalog = await get<Categories>("api/v1/categories", []).catch(() => null);
     const { context } = this;
     const facts = (of: Categories) => JSON.stringify([of.categories, of.problems, of.leftovers]);
     if (!catalog || facts(catalog) === facts(context)) return;

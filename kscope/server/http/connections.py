@@ -46,7 +46,7 @@ _WAITING = (Phase.HEAD, Phase.BODY, Phase.WRITE)
 
 
 class Connection(Protocol):
-    """The protocol of one connection."""
+    """The protocol of one connection. `address` is empty for one that counts for no client."""
 
     address: str
     phase: Phase
@@ -90,7 +90,7 @@ class Connections:
     def admit(self, client: Connection) -> bool:
         """Add a new connection, if there is room or room can be made."""
         full = self._addresses[client.address] >= self.per_address
-        if full and not self.make_room(client.address):
+        if client.address and full and not self.make_room(client.address):
             self._refuse(f"{client.address} has {self.per_address} connections")
             return False
         if len(self) >= self.total and not self.make_room():

@@ -16,6 +16,7 @@ from kscope.config import Address
 from kscope.errors import KscopeError
 from kscope.server.http.connections import Connections, address_group
 from kscope.server.http.crowd import AWAY, Crowd
+from kscope.server.http.front import Front
 from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.problems import problem, raw_problem
 from kscope.server.http.protocol import BoundedProtocol
@@ -29,6 +30,8 @@ _LONG_PAUSE = 0.5
 # So long a process leaves a connection to others that have fewer.
 _TURN = 0.005
 _GRACE_SECONDS = 10
+
+_ALONE = Front()
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class Server(uvicorn.Server):
         *,
         early: bool = True,
         certificates: Certificates | None = None,
+        front: Front = _ALONE,
     ) -> None:
         super().__init__(_config(self._answer))
         self._app: ASGIApp = _starting
@@ -60,12 +64,13 @@ class Server(uvicorn.Server):
         self._everyone = everyone
         self._crowd = crowd
         self.certificates = certificates
+        self._front = front
         self._connecting: set[asyncio.Task[None]] = set()
         self._throttled = ThrottledLog(log)
         self._pause: asyncio.TimerHandle | None = None
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
+        await self._front.answer(self._app, scope, receive, send)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -152,9 +157,9 @@ class Server(uvicorn.Server):
         return bool(poll.poll(0))
 
     def _take(self, accepted: socket.socket, host: str) -> None:
-        protocol = BoundedProtocol(
-            self.config, self.server_state, self.connections, address_group(host)
-        )
+        # The connections of a proxy are those of many clients.
+        address = "" if self._front.trusts(host) else address_group(host)
+        protocol = BoundedProtocol(self.config, self.server_state, self.connections, address)
         if not self.connections.admit(protocol):
             with accepted, contextlib.suppress(OSError):
                 if self.certificates is None:
@@ -190,7 +195,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         lifespan="off",
         access_log=False,
         log_config=None,
-        # Clients are counted by the address of their socket: a header may name any.
+        # See front.py.
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,

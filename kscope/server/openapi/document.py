@@ -49,8 +49,11 @@ _OPERANDS = {
 }
 
 
-def document(catalog: Catalog) -> dict[str, Any]:
-    """Return OpenAPI 3.1. Each category has its own paths, since its columns are parameters."""
+def document(catalog: Catalog, base_path: str = "") -> dict[str, Any]:
+    """Return OpenAPI 3.1. Each category has its own paths, since its columns are parameters.
+
+    The paths are below `base_path`, if there is one.
+    """
     paths = {
         f"{BASE}{_path(question, category)}": {"get": _operation(question, category)}
         for category in catalog
@@ -69,6 +72,7 @@ def document(catalog: Catalog) -> dict[str, Any]:
             "since the epoch, UTC. Columns that are not listed as parameters are filters: "
             "`column=value` and `column__operator=value`; all of them must hold.",
         },
+        **({"servers": [{"url": base_path}]} if base_path else {}),
         "paths": paths | other_routes.paths(catalog),
         "components": {
             "schemas": _schemas(catalog),

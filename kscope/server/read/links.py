@@ -47,7 +47,7 @@ Result = TypeVar("Result")
 
 
 class Link(msgspec.Struct, frozen=True):
-    """The path of a short link on this server."""
+    """The path of a short link on this server, without its base path."""
 
     path: str
 
@@ -138,7 +138,8 @@ async def _follow(request: Request) -> Response:
     address = await links.find(name) if _ID.fullmatch(name) else None
     if address is None:
         raise HttpProblem(404, "there is no such link here; links are removed a year after use")
-    return Response(status_code=302, headers={"Location": address, "Cache-Control": "no-cache"})
+    place = request.app.state.settings.base_path + address
+    return Response(status_code=302, headers={"Location": place, "Cache-Control": "no-cache"})
 
 
 routes = [

@@ -19,6 +19,7 @@ from kscope.query.export.base import JSON
 from kscope.query.parse.parameters import check_count
 from kscope.query.parse.scope import category_of
 from kscope.query.questions import OF_ALL, QUESTIONS
+from kscope.server.http.front import is_proxied
 from kscope.server.http.problems import HttpProblem, problem
 from kscope.server.http.question_deadline import reader_of
 from kscope.server.http.streaming import Streamed
@@ -70,12 +71,17 @@ async def _server(request: Request) -> Response:
 
 
 def _ingest(request: Request) -> str:
-    """Return the URL of the ingest listener, as seen by the client of this request."""
+    """Return the URL of the ingest listener, as seen by the client of this request.
+
+    Behind a trusted proxy both listeners have the proxy's address.
+    """
     settings = request.app.state.settings
+    if is_proxied(request.scope):
+        return f"{request.url.scheme}://{request.url.netloc}{settings.base_path}"
     ingest, scheme = settings.ingest, "https" if settings.tls else "http"
     host = request.url.hostname if ingest.host in _ANY_HOST else ingest.host
     host = f"[{host}]" if host and ":" in host else host
-    return f"{scheme}://{host}:{ingest.port}" if ingest.port else ""
+    return f"{scheme}://{host}:{ingest.port}{settings.base_path}" if ingest.port else ""
 
 
 async def _rows(request: Request) -> Response:
@@ -86,7 +92,8 @@ async def _rows(request: Request) -> Response:
 
 async def _openapi(request: Request) -> Response:
     state = request.app.state
-    answer: Response = await state.described.answer("openapi", document, state.reader.catalog)
+    of = state.reader.catalog, state.settings.base_path
+    answer: Response = await state.described.answer("openapi", document, *of)
     return answer
 
 

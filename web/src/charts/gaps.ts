@@ -37,7 +37,7 @@ export class Gaps {
     const query: Query = question(this.context, "range").filter(host);
     query.push(["probe", table], ["value", "rows"], ["by", "hostname"]);
     query.push(["n", String(HOSTS)], ["points", String(POINTS)]);
-    void this.loader.ask<Timeseries>(`/api/v1/timeseries/${AGENT}`, query, (answer) => {
+    void this.loader.ask<Timeseries>(`api/v1/timeseries/${AGENT}`, query, (answer) => {
       const known = answer.series.filter(({ rest }) => !rest);
       this.hosts = known.length;
       this.found = known.flatMap(({ name, values }) => gapsOf(answer, name, values));

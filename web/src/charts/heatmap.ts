@@ -68,7 +68,7 @@ export class Heatmap {
     then: (answer: Answer) => void = () => undefined,
   ): void {
     const query = this.asks(name);
-    const path = `/api/v1/heatmap/${this.context.store.state.table}`;
+    const path = `api/v1/heatmap/${this.context.store.state.table}`;
     void this.loaders[which].ask<Answer>(path, query, (answer) => {
       this.answers[which] = answer;
       then(answer);
@@ -125,7 +125,7 @@ export class Heatmap {
     const query: Query = [...this.asks(answer.value_column), ["weigh", this.weigh]];
     // The rows of an interval have the time of its end.
     query.push(["cell", [iso(to - 1), ...sizes].join(",")]);
-    const path = `/api/v1/heatmap/${answer.table}`;
+    const path = `api/v1/heatmap/${answer.table}`;
     return mostText((await get<Answer>(path, query, signal)).top);
   }
 }

@@ -39,7 +39,7 @@ export class Markers {
     const named = hosts.filter(({ op }) => op === "eq" || op === "in");
     // The parameter is one list.
     if (named.length) query.push(["host", named.map(({ value }) => value).join(",")]);
-    void this.loader.ask<Answer>("/api/v1/markers", query, ({ markers }) => {
+    void this.loader.ask<Answer>("api/v1/markers", query, ({ markers }) => {
       this.list = markers;
       this.changed();
     });

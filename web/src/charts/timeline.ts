@@ -79,7 +79,7 @@ export class Timeline {
 
   update(): void {
     const { table, box } = this.context.store.state;
-    const path = `/api/v1/timeseries/${table}`;
+    const path = `api/v1/timeseries/${table}`;
     const query: Query = [...this.asks("range"), ["points", String(POINTS)]];
     void this.loader.ask<Timeseries>(path, query, (answer) => {
       this.lines = new Lines(answer, statesOf(category(this.context)));
@@ -125,7 +125,7 @@ export class Timeline {
     const value = valueColumn(this.context);
     const query = question(this.context, "box");
     query.push(["value", value], ["by", by], ["n", "1000"]);
-    return get<Top>(`/api/v1/top/${this.context.store.state.table}`, query);
+    return get<Top>(`api/v1/top/${this.context.store.state.table}`, query);
   }
 
   /** The answer that the figures are of. */

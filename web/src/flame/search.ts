@@ -94,8 +94,7 @@ export class SearchBox {
     const value = valueColumn(this.context);
     const events = one?.columns.find(({ type }) => type === "count");
     const counted = events && events.name !== value ? events : null;
-    const top = (name: string) =>
-      get<Top>(`/api/v1/top/${one?.table}`, [...query, ["value", name]]);
+    const top = (name: string) => get<Top>(`api/v1/top/${one?.table}`, [...query, ["value", name]]);
     // Without it the graph still says how much matches.
     const answers = await Promise.all([top(value), counted && top(counted.name)]).catch(() => null);
     if (!answers || asked !== this.asked) return;

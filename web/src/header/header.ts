@@ -62,7 +62,7 @@ export class Header {
       goTo(this.context, "");
     };
     const logo = h("span.logo", { "aria-hidden": "true" }, h("i"), h("i"), h("i"));
-    const attributes = { href: "/", "aria-label": "Kernelscope, home", onclick: home };
+    const attributes = { href: "./", "aria-label": "Kernelscope, home", onclick: home };
     return h("a.brand", attributes, logo, h("span", "Kernelscope"));
   }
 
@@ -71,7 +71,7 @@ export class Header {
       { text: "Refresh now", run: () => this.context.refresh() },
       { text: themeText(), run: cycleTheme },
       { text: "Keys", run: showKeys },
-      { text: "New category …", run: () => location.assign("/new") },
+      { text: "New category …", run: () => location.assign("new") },
       { text: "Print", run: () => window.print() },
     ];
     menu(button, items, "More");

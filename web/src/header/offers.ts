@@ -107,7 +107,7 @@ export async function valueOffers(
     ...parseTyped(piece.before, columns).filters,
   ]);
   query.push(["prefix", begun.replace(/^"|"$/g, "")], ["n", String(MOST)]);
-  const { values } = await get<Values>(`/api/v1/values/${one.table}/${column.name}`, query);
+  const { values } = await get<Values>(`api/v1/values/${one.table}/${column.name}`, query);
   const before = `${piece.before}${typedName(column)}${piece.sign}${list}`;
   return values.map(({ value, rows }) => ({
     text: value || '""',

@@ -35,13 +35,13 @@ async function link(address: string): Promise<string> {
   return at((await stored(address)) ?? (await packedAddress(address)));
 }
 
-/** The short link that the server keeps; null where it may not. */
+/** The short link that the server keeps; null where it may not. Its paths begin at the page's. */
 async function stored(address: string): Promise<string | null> {
   try {
-    if (!(await get<ServerInfo>("/api/v1/server", [])).links) return null;
-    const answer = await fetch("/api/v1/links", { method: "POST", body: address });
+    if (!(await get<ServerInfo>("api/v1/server", [])).links) return null;
+    const answer = await fetch("api/v1/links", { method: "POST", body: address.slice(1) });
     const { path } = answer.ok ? ((await answer.json()) as { path?: string }) : {};
-    return path ?? null;
+    return path ? `.${path}` : null;
   } catch {
     return null;
   }

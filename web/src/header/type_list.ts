@@ -47,7 +47,7 @@ async function fill(context: Context, items: Item[]): Promise<void> {
     ["points", POINTS],
   ] as [string, string][];
   query.push(...queryOf(filters));
-  const answer = await get<Overview>("/api/v1/overview", query).catch(() => null);
+  const answer = await get<Overview>("api/v1/overview", query).catch(() => null);
   if (!answer) return;
   for (const one of items) one.fill(answer.tables.find(({ table }) => table === one.table));
 }

@@ -145,7 +145,7 @@ export function toAddress(state: State): string {
   if (baseFilters?.length === 0) pairs.push(["base.filter", ""]);
   for (const filter of baseFilters ?? []) pairs.push(["base.filter", filterText(filter)]);
   const query = pairs.map(([key, value]) => `${key}=${encode(value)}`).join("&");
-  return query ? `/?${query}` : "/";
+  return query ? `./?${query}` : "./";
 }
 
 /**
@@ -206,12 +206,17 @@ const LONG = 8_000;
 /** Packs an address in the browser's bar, if it is still there by then. */
 async function shortened(address: string): Promise<void> {
   const packed = await packedAddress(address);
-  if (location.pathname + location.search === address) history.replaceState(null, "", packed);
+  if (shownAddress() === address) history.replaceState(null, "", packed);
 }
 
 export async function packedAddress(address: string): Promise<string> {
   const { compressed } = await import("../ui/compressed");
-  return `/?z=${await compressed(address.slice(2))}`;
+  return `./?z=${await compressed(address.slice("./?".length))}`;
+}
+
+/** The browser's, as `toAddress` writes it. */
+function shownAddress(): string {
+  return `./${location.search}`;
 }
 
 /** The entries of an address, unpacked if they are packed; null if they cannot be. */
@@ -254,7 +259,7 @@ export class Store {
   private writeNow(): void {
     const { unwritten } = this;
     this.unwritten = null;
-    if (!unwritten || unwritten.address === location.pathname + location.search) return;
+    if (!unwritten || unwritten.address === shownAddress()) return;
     if (unwritten.address.length > MOST_ADDRESS) return;
     window.history[unwritten.push ? "pushState" : "replaceState"](null, "", unwritten.address);
     if (unwritten.address.length > LONG) void shortened(unwritten.address);

@@ -13,6 +13,7 @@ import { answerParts, hostsText } from "./changes_answer";
 import { BaselineSwitch } from "./baseline";
 import { asked, changesQuery, questionKey } from "./changes_question";
 import { ChangesReader } from "./changes_reader";
+import { below } from "./finding";
 import { markdown, ticket } from "./ticket";
 
 const TITLE = "What changed here?";
@@ -172,7 +173,7 @@ export class Changes {
   private open(link: string): void {
     const { store } = this.context;
     const { zone, presets } = store.state;
-    this.followed = link;
+    this.followed = below(link);
     this.cameFrom = null;
     const { search } = new URL(link, location.href);
     store.set({ ...fromAddress(search), zone, presets });

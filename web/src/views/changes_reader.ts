@@ -4,7 +4,7 @@ import { ApiError, type Query } from "../api/client";
 import { stream } from "../api/stream";
 import type { Changes } from "../../generated/types";
 
-export const CHANGES = "/api/v1/changes";
+export const CHANGES = "api/v1/changes";
 
 export class ChangesReader {
   answer: Changes | null = null;

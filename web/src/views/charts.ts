@@ -35,7 +35,7 @@ export class ChartsView {
     if (!shown) return;
     this.forget(shown.table);
     this.markers.update();
-    void this.loader.ask<Charts>(`/api/v1/charts/${shown.table}`, [], ({ charts }) => {
+    void this.loader.ask<Charts>(`api/v1/charts/${shown.table}`, [], ({ charts }) => {
       const { context, selecting, markers } = this;
       const one = (config: ChartConfig) => new Cell(context, config, shown, selecting, markers);
       this.cells = furtherCharts(charts).map(one);
@@ -91,7 +91,7 @@ class Cell {
     const { question: asked, ...parameters } = this.config.query;
     const query: Query = [...question(this.context, this.scope), ...Object.entries(parameters)];
     if (asked === "timeseries") query.push(["points", "60"]);
-    const path = `/api/v1/${asked}/${this.context.store.state.table}`;
+    const path = `api/v1/${asked}/${this.context.store.state.table}`;
     void this.loader.ask<{ meta: Meta }>(path, query, (answer) => {
       this.rows = answer.meta.rows;
       this.figure.show(answer);

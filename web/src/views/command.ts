@@ -14,15 +14,15 @@ export interface Reach {
   address: string;
   /** Whether rows need a token. */
   token: boolean;
-  /** Behind a proxy with TLS the page cannot know the address for rows. */
+  /** The server does not know of the proxy that this page came through, which may take no rows. */
   proxied: boolean;
 }
 
 export async function reach(): Promise<Reach> {
-  const server = await get<ServerInfo>("/api/v1/server", []).catch(() => null);
-  const proxied = location.protocol === "https:";
+  const server = await get<ServerInfo>("api/v1/server", []).catch(() => null);
   const known = (server?.ingest ?? "ADDRESS").replace(/\/$/, "");
-  const address = proxied ? `https://${location.hostname}` : known;
+  const proxied = location.protocol === "https:" && !known.startsWith("https:");
+  const address = proxied ? new URL(".", location.href).href.replace(/\/$/, "") : known;
   return { address, token: server?.token ?? false, proxied };
 }
 

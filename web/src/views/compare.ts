@@ -66,7 +66,7 @@ export class CompareView {
   update(): void {
     const of = subject(this.context);
     if (of !== this.of) Object.assign(this, { of, answer: null });
-    const path = `/api/v1/compare/${this.context.store.state.table}`;
+    const path = `api/v1/compare/${this.context.store.state.table}`;
     void this.loader.ask<Comparison>(path, this.query(), (answer) => {
       this.answer = answer;
       this.show();

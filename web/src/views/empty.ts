@@ -119,7 +119,7 @@ async function latestRow(table: string): Promise<number | null> {
     ["limit", "1"],
     ["order", "-time"],
   ];
-  const answer = await get<Rows>(`/api/v1/rows/${table}`, query);
+  const answer = await get<Rows>(`api/v1/rows/${table}`, query);
   const time = answer.rows[0]?.[answer.columns.indexOf("time")];
   return typeof time === "number" ? time : null;
 }

@@ -14,6 +14,11 @@ export interface Opening {
   open(link: string): void;
 }
 
+/** A server's link to the page, below the page's own path: a proxy may put one before it. */
+export function below(link: string): string {
+  return link.replace(/^\//, "./");
+}
+
 /** A link that a click follows within the page; other clicks are the browser's. */
 export function inPage(link: string, text: string, opening: Opening): HTMLAnchorElement {
   const follow = (event: MouseEvent): void => {
@@ -22,7 +27,7 @@ export function inPage(link: string, text: string, opening: Opening): HTMLAnchor
     event.stopPropagation();
     opening.open(link);
   };
-  return h("a.lnk", { href: link, onclick: follow }, text);
+  return h("a.lnk", { href: below(link), onclick: follow }, text);
 }
 
 export function findingLine(one: Finding, rank: number, opening: Opening): HTMLElement {

@@ -82,7 +82,7 @@ function ownType(): Child[] {
         ": the agent starts its probe at once.",
       ),
       h("ol.yaml", ...lines),
-      h("a.button.outline", { href: "/new" }, "Write one here"),
+      h("a.button.outline", { href: "new" }, "Write one here"),
     ),
   ];
 }

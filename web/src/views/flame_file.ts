@@ -57,7 +57,7 @@ function pictureItems(table: string, picture: Picture): MenuItem[] {
 /** `exports` are the server's formats. speedscope, which is served too, fetches its file itself. */
 function fileItems(exports: Record<string, string>, table: string, query: Query): MenuItem[] {
   const address = (format: string) =>
-    url(`/api/v1/flamegraph/${table}`, [...query, ["format", format]]);
+    url(`api/v1/flamegraph/${table}`, [...query, ["format", format]]);
   const files = Object.entries(exports).map(([format, text]) => ({
     text,
     run: () => location.assign(address(format)),
@@ -65,7 +65,7 @@ function fileItems(exports: Record<string, string>, table: string, query: Query)
   const open = () => {
     const profileURL = new URL(address("speedscope"), location.href).href;
     const hash = new URLSearchParams({ profileURL, title: `Kernelscope ${table}` });
-    const page = `/speedscope/index.html#${hash.toString().replace(/\+/g, "%20")}`;
+    const page = `speedscope/index.html#${hash.toString().replace(/\+/g, "%20")}`;
     window.open(page, "_blank", "noopener");
   };
   return [...files, { text: "Open in speedscope", run: open }];

@@ -51,7 +51,7 @@ export class HiddenAmount {
     asked: number,
   ): Promise<void> {
     const { store } = this.context;
-    const path = `/api/v1/timeseries/${store.state.table}`;
+    const path = `api/v1/timeseries/${store.state.table}`;
     // Without it the graph is right all the same: the filters say that something is hidden.
     const answer = await get<Timeseries>(path, query).catch(() => null);
     if (asked !== this.asked || !answer) return;

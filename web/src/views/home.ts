@@ -60,7 +60,7 @@ export class Home implements Opening {
       ["points", POINTS],
       ...allFilters(this.context),
     ];
-    void this.loader.ask<Overview>("/api/v1/overview", query, (answer) => {
+    void this.loader.ask<Overview>("api/v1/overview", query, (answer) => {
       this.answer = answer;
       this.warn(answer.notices.filter(({ level }) => level === "warning"));
       this.draw(answer, this.context.store.state);

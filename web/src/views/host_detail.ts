@@ -132,7 +132,7 @@ export class HostDetail {
       ...query,
       ...base.map(([key, value]): [string, string] => [`base.${key}`, value]),
     ];
-    void this.loader.ask<Comparison>(`/api/v1/compare/${table}`, both, (answer) => {
+    void this.loader.ask<Comparison>(`api/v1/compare/${table}`, both, (answer) => {
       this.show(answer);
     });
   }

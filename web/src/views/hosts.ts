@@ -51,7 +51,7 @@ export class HostsView {
     query.push(["value", valueColumn(this.context)]);
     query.push(["stack", stackColumn(this.context)]);
     const { table } = this.context.store.state;
-    void this.loader.ask<Hosts>(`/api/v1/hosts/${table}`, query, (answer) => {
+    void this.loader.ask<Hosts>(`api/v1/hosts/${table}`, query, (answer) => {
       this.answer = answer;
       this.notices.say("hosts", answer.notices, table);
       this.show();
@@ -69,7 +69,7 @@ export class HostsView {
       ["to", iso(to)],
       ["points", "2"],
     ];
-    void get<Overview>("/api/v1/overview", query)
+    void get<Overview>("api/v1/overview", query)
       .then(({ hosts }) => {
         this.seen = new Map(hosts.map((one) => [one.host, one]));
         this.show();

@@ -73,7 +73,7 @@ export class NewPage {
     document.body.replaceChildren(
       h(
         "header.bar",
-        h("a.brand", { href: "/" }, "Kernelscope"),
+        h("a.brand", { href: "./" }, "Kernelscope"),
         h("h1", "New category"),
         h("span.hint", "Nothing is stored: save it into mine/, or another folder of the server's."),
         h("div.right", save),
@@ -103,7 +103,7 @@ export class NewPage {
   private async ask(): Promise<void> {
     const asked = ++this.asked;
     try {
-      const response = await fetch("/api/v1/check", { method: "POST", body: this.text.value });
+      const response = await fetch("api/v1/check", { method: "POST", body: this.text.value });
       if (!response.ok) throw await problem(response);
       const answer = (await response.json()) as Checked;
       if (asked !== this.asked) return;

@@ -26,7 +26,7 @@ export class Quality {
   };
 
   update(): void {
-    const path = `/api/v1/quality/${this.context.store.state.table}`;
+    const path = `api/v1/quality/${this.context.store.state.table}`;
     const { table } = this.context.store.state;
     void this.loader.ask<QualityAnswer>(path, question(this.context, "box"), (answer) => {
       this.notices.say("quality", [

@@ -147,7 +147,7 @@ export class RowDetail {
       ["row", this.id],
       ["around", "1"],
     ];
-    const answer = await get<Rows>(`/api/v1/rows/${store.state.table}`, query).catch(() => null);
+    const answer = await get<Rows>(`api/v1/rows/${store.state.table}`, query).catch(() => null);
     if (!answer || answer.at === null) return;
     const at = answer.at;
     const places = answer.ids.map((id, k) => ({ id, time: Number(answer.rows[k][0]) }));

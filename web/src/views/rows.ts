@@ -63,7 +63,7 @@ export class RowsView {
     if (!category(this.context)) return;
     const query = question(this.context, "box");
     query.push(["limit", "500"], ["order", this.order]);
-    void this.loader.ask<Rows>(`/api/v1/rows/${table}`, query, (answer) => {
+    void this.loader.ask<Rows>(`api/v1/rows/${table}`, query, (answer) => {
       this.further.cancel();
       this.rows = answer.rows;
       this.columns = answer.columns;
@@ -85,7 +85,7 @@ export class RowsView {
       ["row", opened],
       ["around", "20"],
     ];
-    void this.further.ask<Rows>(`/api/v1/rows/${table}`, query, (answer) => {
+    void this.further.ask<Rows>(`api/v1/rows/${table}`, query, (answer) => {
       this.rows = answer.rows;
       this.keep(answer);
       this.show(answer);
@@ -126,7 +126,7 @@ export class RowsView {
     this.table.show({ rows: this.rows, columns, order, of: table, opened: open });
     const query = question(this.context, "box");
     const save = (format: string) => () =>
-      location.assign(url(`/api/v1/rows/${table}`, [...query, ["format", format]]));
+      location.assign(url(`api/v1/rows/${table}`, [...query, ["format", format]]));
     replace(
       this.foot,
       h("span.number", `${exact(this.rows.length)} rows shown`),

@@ -43,7 +43,7 @@ export class FrameBefore {
 
   private ask(frame: string): void {
     const { context } = this;
-    const path = `/api/v1/timeseries/${context.store.state.table}`;
+    const path = `api/v1/timeseries/${context.store.state.table}`;
     const query = this.query(frame);
     const asked = JSON.stringify([path, query]);
     if (asked === this.asked) return;

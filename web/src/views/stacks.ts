@@ -49,7 +49,7 @@ export class Stacks {
       if (this.source) follower.setSource(this.source);
     }
     const { table } = this.context.store.state;
-    const path = `/api/v1/flamegraph/${table}`;
+    const path = `api/v1/flamegraph/${table}`;
     void this.loader.ask<Flamegraph>(path, flameQuery(this.context), (answer) => {
       const source = sourceOf(
         this.context,

@@ -3,7 +3,7 @@
 import { span, zoned } from "../ui/spans";
 import { dateTime, type Zone } from "../ui/format";
 import type { Changes, Finding, Words } from "../../generated/types";
-import { change, percent } from "./finding";
+import { below, change, percent } from "./finding";
 
 export function ticket(answer: Changes, link: string): string {
   return `${answer.text}\n${link}\n`;
@@ -28,7 +28,7 @@ function dated({ from, to }: Changes, zone: Zone): string {
 
 function line(one: Finding): string {
   const weight = [change(one), percent(one.part)].filter(Boolean).join(", ");
-  const link = new URL(one.link, location.href).href;
+  const link = new URL(below(one.link), location.href).href;
   return `${one.sentence.map(marked).join("")} (${weight}) [${one.prettyname}](${link})`;
 }
 
