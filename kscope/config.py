@@ -42,7 +42,8 @@ _MAX_HOST = 255
 _MAX_LISTED = 1000
 _MAX_COUNT, _MAX_BOUND = 1_000_000, 10**9
 MOST_WORKERS = 64
-SCOPES = ("ingest", "read")
+ADMIN = "admin"
+SCOPES = ("ingest", "read", ADMIN)
 _MAX_PREFIX = 255
 _SHORTEST, _LONGEST = 0.1, 100 * 365 * 86400.0
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[A-Za-z0-9._-]*))(?::(?P<port>\d+))?", re.ASCII)
@@ -205,6 +206,10 @@ class Token:
     bytes_per_minute: Annotated[
         int | None, _is("size", "bytes of bodies as sent in a minute, such as 64MiB")
     ] = None
+
+    def may(self, scope: str) -> bool:
+        """Return whether it has the scope; one for administrators has all."""
+        return scope in self.scopes or ADMIN in self.scopes
 
     def may_bring(self, host: str) -> bool:
         """Return whether rows of this host may come with it."""

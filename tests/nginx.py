@@ -21,7 +21,7 @@ PACKAGED = ROOT / "packaging/nginx.conf"
 BASE = "/kernelscope"
 # Clients are at 127.0.0.1, which is none of a proxy.
 PROXY = "127.0.0.2"
-# What Debian's nginx.conf has around the files of conf.d, and files in a folder of the test.
+# Debian's nginx.conf around the files of conf.d, with its files in a folder of the test.
 _AROUND = """\
 daemon off;
 master_process off;

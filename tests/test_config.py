@@ -146,7 +146,7 @@ agent: {server: ftp://x, probes: {offcputime: 5000}}
             "kernelscope.yaml:5: query_deadline: is not a length of time such as 90, 500ms,"
             " 1.5s, 10m or 1h30m"
         ),
-        "kernelscope.yaml:7: tokens[0].scopes[0]: is not a scope; known: ingest, read",
+        "kernelscope.yaml:7: tokens[0].scopes[0]: is not a scope; known: ingest, read, admin",
         (
             "kernelscope.yaml:7: tokens[0].sha256: is not the SHA-256 of a token; `kscope token`"
             " makes both"

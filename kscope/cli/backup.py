@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from kscope.cli import audit
 from kscope.cli.database import sqlite_path, with_settings
 from kscope.cli.options import FILE
 from kscope.config import ClickHouse, MySQL, Settings
@@ -52,6 +53,7 @@ def restore(*, settings: Settings, file: Path, force: bool) -> None:
     if target.exists() and not force:
         raise KscopeError(f"{target} exists; --force replaces it, and its rows are lost")
     restore_database(file, target, _print_progress)
+    audit.note(f"{target} replaced by the backup {file}")
     click.echo(f"{file} -> {target}, {target.stat().st_size} bytes")
 
 

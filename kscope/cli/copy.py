@@ -10,7 +10,9 @@ from pathlib import Path
 
 import click
 
+from kscope.cli import audit
 from kscope.cli.copyaddress import FORMS, read_address
+from kscope.cli.database import name_of
 from kscope.cli.options import FILE
 from kscope.config import ClickHouse, Settings, SQLite
 from kscope.declare.model import Catalog
@@ -73,6 +75,7 @@ def copy(
         progress.end()
         raise KscopeError(f"{error}\n{_AGAIN}") from None
     progress.end()
+    audit.note(f"{name_of(source)} copied into {name_of(target)}")
     _print(report)
 
 

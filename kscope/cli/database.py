@@ -80,6 +80,14 @@ def moment(time: int | None) -> str:
         return f"{time} us"
 
 
+def name_of(settings: Settings) -> str:
+    """Return the database for a log: its file, or its name and server."""
+    database = settings.database
+    if isinstance(database, SQLite):
+        return str(database.path)
+    return f"{database.database} on {database.host}"
+
+
 def sqlite_path(settings: Settings, advice: Mapping[type[Any], str]) -> Path:
     """Return the SQLite file. Raises KscopeError with the advice ({0}: the name) for a server."""
     if isinstance(settings.database, SQLite):

@@ -90,6 +90,10 @@ $questions
 
 $addresses
 
+Where short links are kept, `POST /api/v1/links` with an address of the page, such as
+`/?table=offcputime`, answers `{"path": "/s/ID"}`, and `DELETE /api/v1/links/ID` removes a
+link, for the scope `admin`.
+
 ## Filters
 
 `column=value` and `column__operator=value`; all of them must hold.

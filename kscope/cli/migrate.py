@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from kscope.cli import audit
 from kscope.cli.categories import warn
-from kscope.cli.database import moment, opened, with_settings
+from kscope.cli.database import moment, name_of, opened, with_settings
 from kscope.config import Settings, SQLite
 from kscope.declare.files.catalog import read_catalog
 from kscope.declare.model import Catalog
@@ -66,6 +67,8 @@ async def _drop(settings: Settings, dropped: Sequence[str], *, dry_run: bool) ->
             if not dry_run:
                 await drop_all(store, each)
         if not dry_run:
+            audit.note(f"dropped {', '.join(dict.fromkeys(dropped))} of {name_of(settings)}")
+        if not dry_run:
             warn(await adopt_good(reading.catalog, reading.problems, before, store.adopt))
 
 
@@ -104,6 +107,8 @@ async def _migrate(settings: Settings, *, dry_run: bool, discard_sums: bool) -> 
         for name in sorted({name for part in parts for name in await leftovers(part)}):
             click.echo(f"note: {leftover(name)}", err=True)
     _print(migrations)
+    if not dry_run and any(migrations.values()):
+        audit.note(f"migrated {name_of(settings)}")
     return problems
 
 

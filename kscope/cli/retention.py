@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 
 import click
 
+from kscope.cli import audit
 from kscope.cli.categories import good_catalog, warn
-from kscope.cli.database import moment, opened, with_settings
+from kscope.cli.database import moment, name_of, opened, with_settings
 from kscope.config import Settings
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.housekeeping.loop import retain, roll_up
@@ -46,6 +47,7 @@ async def _remove(settings: Settings, now: int) -> None:
                 await roll_up(part, now)
                 await _print_due(part, await expiries(part, now))
                 await retain(part, now)
+    audit.note(f"rows past their retention removed from {name_of(settings)}")
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kscope.agent.agent import spool_folder
-from kscope.cli import SuggestingGroup, options
+from kscope.cli import SuggestingGroup, audit, options
 from kscope.cli.trust import trust_of
 from kscope.client.answers import one_line
 from kscope.client.endpoint import Endpoint, read_token
@@ -102,6 +102,7 @@ def drop(names: tuple[str, ...], every: bool, config: Path | None, spool: Path |
         else:
             line = _line(each)
             remove(each.entry.path)
+            audit.note(f"dropped from the spool: {line}")
             click.echo(f"dropped {line}")
     if locked:
         raise KscopeError(f"{locked} batches were not dropped: an agent runs on their folder")

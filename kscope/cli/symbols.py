@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from kscope.cli import SuggestingGroup
-from kscope.cli.database import moment, opened, with_settings
+from kscope.cli import SuggestingGroup, audit
+from kscope.cli.database import moment, name_of, opened, with_settings
 from kscope.cli.options import FILE
 from kscope.client.answers import one_line
 from kscope.config import Settings
@@ -42,6 +42,8 @@ def add(*, settings: Settings, paths: Sequence[Path]) -> None:
     if missing := [path for path in paths if not path.exists()]:
         raise UsageError(f"{one_line(str(missing[0]))}: there is no such file or folder")
     counts = asyncio.run(_add(settings, paths))
+    if counts["stored"]:
+        audit.note(f"names of {counts['stored']} files added to {name_of(settings)}")
     told = f"{counts['stored']} files with {counts['functions']:,} functions are stored"
     others = ("in the table already", "without function names", "unreadable")
     told += "".join(f", {counts[each]} {each}" for each in others if counts[each])
@@ -163,4 +165,5 @@ async def _remove(settings: Settings, builds: Sequence[str]) -> None:
             )
         for build in builds:
             await table.remove(build)
+            audit.note(f"names of {build} removed from {name_of(settings)}")
             click.echo(f"removed {build}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from kscope.cli import options
+from kscope.cli import audit, options
 from kscope.config import SCOPES, Token, checked_hosts, load_tokens, read_moment
 from kscope.declare import units
 from kscope.errors import KscopeError, UsageError, ValueFaultError, printable
@@ -36,7 +36,7 @@ _HEAD = "# `kscope token` writes this file, and keeps no comments in it.\n"
     type=click.Choice(SCOPES),
     default=("ingest",),
     show_default=True,
-    help="Requests that it allows; can be repeated.",
+    help="Requests that it allows, admin all; can be repeated.",
 )
 @click.option(
     "--host",
@@ -101,6 +101,7 @@ def token(  # noqa: PLR0913 - one per option
     )
     if file is not None:
         _add(file, entry)
+    audit.note(f"token {name} made, {', '.join(scopes)}, {file or 'for kernelscope.yaml'}")
     click.echo(made)
     if file is None:
         click.echo(f"\nFor kernelscope.yaml:\n\ntokens:\n{_line(entry)}", err=True)
@@ -122,6 +123,7 @@ def _revoke(file: Path, name: str) -> None:
         if len(kept) == len(found):
             raise KscopeError(f"{file} has no token of this name; --list shows all")
         _write(file, kept)
+    audit.note(f"token {name} revoked, {file}")
     click.echo(f"revoked: {name}", err=True)
 
 

@@ -40,6 +40,7 @@ from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.server.ingest.routes import Ingest, ingest_routes
 from kscope.server.part import Part
 from kscope.server.read import (
+    admin_routes,
     api_2016,
     category_routes,
     links,
@@ -63,6 +64,7 @@ _READ_ROUTES = [
     *category_routes.routes,
     *marker_routes.routes,
     *links.routes,
+    *admin_routes.routes,
     *api_2016.routes,
     *static_files.routes,
 ]
@@ -125,6 +127,7 @@ def read_app(  # noqa: PLR0913 - the parts of a server
     app.state.live = live
     app.state.settings = settings
     app.state.tokens = tokens
+    app.state.acts = Audit(wrong.listener)
     app.state.checks = CategoryChecks()
     app.state.links = Links(settings.links)
     app.state.described = CachedAnswers()

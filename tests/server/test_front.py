@@ -1,4 +1,4 @@
-"""What a proxy in front changes: the path before ours, and the client that it names."""
+"""A proxy in front: the path that it puts before ours, and the client that it names."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ STRANGER, CLIENT = "192.0.2.9", "198.51.100.7"
         ("::ffff:127.0.0.1", (CLIENT,), CLIENT),
         ("fd00::5", (CLIENT,), CLIENT),
         ("fe80::5%eth0", (CLIENT,), "fe80::5%eth0"),
-        # So many proxies one behind the other are looked at.
+        # No more proxies one behind the other than the server reads.
         ("127.0.0.1", (", ".join([CLIENT] + ["10.1.1.1"] * 15),), CLIENT),
         ("127.0.0.1", (", ".join([CLIENT] + ["10.1.1.1"] * 5000),), "10.1.1.1"),
     ],

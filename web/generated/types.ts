@@ -752,6 +752,24 @@ export interface Timeseries {
   series: Series[];
 }
 
+/**
+ * A token without its hash. `expires` is in microseconds, None for never; without `hosts` it is
+ * for all; a quota that is None does not bound it.
+ */
+export interface TokenInfo {
+  name: string;
+  scopes: string[];
+  hosts: string[];
+  expires: number | null;
+  rows_per_minute: number | null;
+  bytes_per_minute: number | null;
+}
+
+/** The tokens that the server accepts, and those that have expired. */
+export interface TokenList {
+  tokens: TokenInfo[];
+}
+
 /** `groups` is the number of groups; `entries` has the first of them. */
 export interface Top {
   table: string;

@@ -1,4 +1,4 @@
-"""The audit log: writes that were refused, with the token and the address that they came with."""
+"""The audit log: refused writes, and acts of administrators, with their tokens and addresses."""
 
 import logging
 from dataclasses import dataclass, field
@@ -30,17 +30,25 @@ class Audit:
 
         Where no tokens are declared, nothing says who has sent it.
         """
-        names = ", ".join(token.name for token in tokens_of(scope))
+        names = _names(scope)
         if not names:
             return
         kind = (status, names)
         if kind not in self._logs and len(self._logs) >= _MOST_KINDS:
             kind = (0, "")
+        throttled = self._logs.setdefault(kind, ThrottledLog(log))
+        throttled.warning(f"{self._told(scope, names)}: {status}, {cut(detail, _MOST_CHARACTERS)}")
+
+    def done(self, scope: Scope, status: int) -> None:
+        """Log an act, each in its own line."""
+        log.info("%s: %d", self._told(scope, _names(scope) or "none"), status)
+
+    def _told(self, scope: Scope, names: str) -> str:
         address = address_group((scope.get("client") or ("",))[0])
         # The path as sent: its percent signs keep line breaks out of the log.
-        path = scope["raw_path"].decode("latin-1")
-        throttled = self._logs.setdefault(kind, ThrottledLog(log))
-        throttled.warning(
-            f"{self.listener}: {scope['method']} {cut(path, _MOST_CHARACTERS)} from {address},"
-            f" token {names}: {status}, {cut(detail, _MOST_CHARACTERS)}"
-        )
+        path = cut(scope["raw_path"].decode("latin-1"), _MOST_CHARACTERS)
+        return f"{self.listener}: {scope['method']} {path} from {address}, token {names}"
+
+
+def _names(scope: Scope) -> str:
+    return ", ".join(token.name for token in tokens_of(scope))

@@ -67,8 +67,8 @@ class RequireToken:
         declared = self.access.tokens.matching(text) if text else []
         found = [each for each in declared if not has_expired(each)]
         wrong = self.access.wrong
-        # The scopes have the names of the listeners.
-        scope[_PASSED] = [each for each in found if wrong.listener in each.scopes]
+        # Scopes have the names of the listeners.
+        scope[_PASSED] = [each for each in found if each.may(wrong.listener)]
         if scope[_PASSED]:
             return None
         if found:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kscope.config import Network
 
-# Of the client's addresses, those that are looked at: proxies one behind the other.
+# Of the addresses in X-Forwarded-For, the last ones: proxies one behind the other.
 _MOST_PROXIES = 16
 _SCHEMES = frozenset({"http", "https"})
 _READING = frozenset({"GET", "HEAD"})
@@ -65,8 +65,8 @@ class Front:
     def _client(self, peer: str, headers: Headers) -> str:
         """Return the address that the outermost trusted proxy has seen.
 
-        Each proxy adds the address of its own client at the end: those before the last one of a
-        stranger are the stranger's word.
+        Each proxy adds its client's address at the end: those before the last one of a stranger
+        are the stranger's word.
         """
         found = peer
         for address in _from_the_end(",".join(headers.getlist("x-forwarded-for"))):

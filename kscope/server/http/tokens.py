@@ -49,15 +49,19 @@ class Tokens:
         """Return whether requests need one. A file without tokens lets none pass."""
         return bool(self.fixed) or self.file is not None
 
+    @property
+    def declared(self) -> Sequence[Token]:
+        """Return those of the configuration and of the file, also those that have expired."""
+        return (*self.fixed, *self._listed)
+
     def grant(self, scope: str) -> bool:
         """Return whether a token has the scope."""
-        return any(scope in token.scopes for token in (*self.fixed, *self._listed))
+        return any(token.may(scope) for token in self.declared)
 
     def matching(self, text: str) -> list[Token]:
         """Return the declared tokens with this text, also those that have expired."""
         given = token_hash(text)
-        declared = (*self.fixed, *self._listed)
-        return [each for each in declared if hmac.compare_digest(each.sha256, given)]
+        return [each for each in self.declared if hmac.compare_digest(each.sha256, given)]
 
     async def watch(self) -> None:
         """Read the file again whenever it changes, as long as the server runs.

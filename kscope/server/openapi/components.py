@@ -22,6 +22,25 @@ class ServerInfo(msgspec.Struct, frozen=True):
     links: bool
 
 
+class TokenInfo(msgspec.Struct, frozen=True):
+    """A token without its hash. `expires` is in microseconds, None for never; without `hosts` it is
+    for all; a quota that is None does not bound it.
+    """
+
+    name: str
+    scopes: list[str]
+    hosts: list[str]
+    expires: int | None
+    rows_per_minute: int | None
+    bytes_per_minute: int | None
+
+
+class TokenList(msgspec.Struct, frozen=True):
+    """The tokens that the server accepts, and those that have expired."""
+
+    tokens: list[TokenInfo]
+
+
 class OldColumn(msgspec.Struct, frozen=True):
     """A column, as `GET /api/getcategories` lists it."""
 
@@ -39,6 +58,7 @@ ANSWERS: tuple[type, ...] = (
     Checked,
     Markers,
     ServerInfo,
+    TokenList,
     ProblemDocument,
 )
 

@@ -15,6 +15,7 @@ from kscope.server.openapi.components import (
     QUESTION,
     OldColumn,
     ServerInfo,
+    TokenList,
     refer,
     refusals,
 )
@@ -42,6 +43,11 @@ def paths(catalog: Catalog) -> dict[str, Any]:
             "server",
             "The version, and the address that rows are sent to.",
             _json(refer(ServerInfo)),
+        ),
+        f"{BASE}/tokens": _get(
+            "tokens",
+            "The tokens that the server accepts, without their hashes; for the scope `admin`.",
+            _json(refer(TokenList)),
         ),
         f"{BASE}/openapi.json": _get("openapi", "This document.", _json({"type": "object"})),
         "/api/getcategories": _get(

@@ -101,6 +101,14 @@ class Links:
 
         return await self._run(read)
 
+    async def remove(self, name: str) -> bool:
+        """Remove a link. Return whether there was one."""
+
+        def delete(database: sqlite3.Connection) -> bool:
+            return database.execute("DELETE FROM link WHERE id = ?", (name,)).rowcount > 0
+
+        return bool(_ID.fullmatch(name)) and await self._run(delete)
+
     async def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         file = self._file
         if file is None:
