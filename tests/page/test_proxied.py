@@ -42,7 +42,7 @@ def address(
     """The page's, without a slash at the end; nginx keeps the path or takes it away."""
     del built_page
     folder = tmp_path_factory.mktemp("proxied")
-    flags = few(folder, "agent")
+    flags = few(folder, "agent", "runqlat")
     with (folder / "few.yaml").open("a") as file:
         file.write(f"database: {{sqlite: k.db}}\nbase_path: {BASE}\nlinks: links.db\n")
         file.write(f"trusted_proxies: [{PROXY}]\ntokens:\n{token[1]}")
@@ -145,3 +145,11 @@ def test_a_new_category_is_checked_there(address: str, page: Page) -> None:
     expect(page.locator("body")).to_contain_text("nosuch", timeout=20_000)
     page.get_by_role("link", name="Kernelscope").click()
     expect(page).to_have_url(f"{address}/")
+
+
+def test_commands_to_copy_have_the_proxys_address(address: str, page: Page) -> None:
+    """With its path, for an agent, and for a row that a script sends."""
+    page.goto(f"{address}/?table=runqlat")
+    command = page.locator(".command code").first
+    expect(command).to_contain_text(f"--server {address} --token-file FILE")
+    expect(page.locator("body")).not_to_contain_text("Write where your proxy takes rows")
