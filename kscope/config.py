@@ -92,7 +92,7 @@ _BOUNDS = {
 }
 _TYPES: Mapping[str, Mapping[str, Any]] = {
     **{kind: {"type": ["string", "integer"]} for kind in ("read", "ingest", "size")},
-    **{kind: {"type": ["string", "number"]} for kind in ("duration", "share")},
+    **{kind: {"type": ["string", "number"]} for kind in ("duration", "share", "window")},
     **{
         kind: {"type": "integer", "minimum": least, "maximum": most}
         for kind, (least, most, _) in _BOUNDS.items()
@@ -294,6 +294,19 @@ class SymbolSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptSettings:
+    """The times of rows that are taken in; a request with others is refused.
+
+    In seconds before and after the server's clock; None: without a bound.
+    """
+
+    newest: Annotated[float | None, _is("window", "the most that a row is ahead of its time")] = (
+        86400.0
+    )
+    oldest: Annotated[float | None, _is("window", "the greatest age of a row: none")] = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiverSettings:
     """Profiles of one protocol are taken in; `{}` for the defaults."""
 
@@ -370,6 +383,7 @@ class Settings:
     max_connections_per_address: Annotated[int | None, _is("count", "half of max_connections")] = (
         None
     )
+    accept: Annotated[AcceptSettings, _section(AcceptSettings)] = AcceptSettings()
     links: Annotated[Path | None, _is("path", "the file of the page's short links; none: off")] = (
         None
     )
@@ -384,7 +398,7 @@ class Settings:
 _SCHEMA = _section(Settings)
 _KEYS = {"sqlite", "mysql", "clickhouse"}.union(
     *map(_keys, (Settings, MySQL, ClickHouse, Token, SymbolSettings, AgentSettings, ProbeSettings)),
-    *map(_keys, (ReceiveSettings, ReceiverSettings, TlsSettings)),
+    *map(_keys, (ReceiveSettings, ReceiverSettings, TlsSettings, AcceptSettings)),
 )
 
 
@@ -522,6 +536,8 @@ def _settings(found: dict[str, Any], document: Document) -> Settings:
         found["tokens"] = tuple(Token(**token) for token in found["tokens"])
     if "tls" in found:
         found["tls"] = TlsSettings(**found["tls"])
+    if "accept" in found:
+        found["accept"] = AcceptSettings(**found["accept"])
     if "symbols" in found:
         found["symbols"] = SymbolSettings(**found["symbols"])
     if "receive" in found:
@@ -803,6 +819,7 @@ def _readers(folder: Path) -> Readers:
         "prefix": checked_prefix,
         "network": _network,
         "duration": _duration,
+        "window": lambda value: None if value == "none" else _duration(value),
         "moment": read_moment,
         "size": lambda value: units.read_bytes(_scalar(value)),
         "share": parse_share,

@@ -342,7 +342,8 @@ class Answer:
     """The outcome of one request, and one line of text that explains it.
 
     `status` is 0 if no HTTP answer came. `retry_after` is in seconds, `clock_ahead` is the
-    server's clock minus ours, in seconds.
+    server's clock minus ours, in seconds. `old` has, by table, the number of stored rows that are
+    older than the server keeps them, and `told` its sentence about them.
     """
 
     outcome: Outcome
@@ -352,6 +353,8 @@ class Answer:
     clock_ahead: float | None = None
     faults: tuple[RowFault, ...] = ()
     duplicate: bool = False
+    old: Mapping[str, int] = field(default_factory=dict)
+    told: str = ""
 
     @property
     def stored(self) -> bool:
@@ -373,8 +376,12 @@ def judge(reply: Reply, rows: Mapping[str, int], url: str) -> Answer:
         clock_ahead=clock_ahead(reply.headers.get("date")),
     )
     match reply.status, reply.media_type, reply.json():
-        case 200, "application/json", {"stored": dict(stored), "duplicate": bool(duplicate)}:
-            answer = replace(answer, duplicate=duplicate)
+        case (
+            200,
+            "application/json",
+            {"stored": dict(stored), "duplicate": bool(duplicate), **more},
+        ):
+            answer = _with_old(replace(answer, duplicate=duplicate), more)
             if stored == dict(rows):
                 return replace(answer, outcome=Outcome.STORED)
             said, sent = one_line(json.dumps(stored)), json.dumps(dict(rows))
@@ -390,6 +397,15 @@ def judge(reply: Reply, rows: Mapping[str, int], url: str) -> Answer:
                 text = _of_problem(status, detail, faults, url)
                 return replace(answer, outcome=_outcome(status, kind), text=text, faults=faults)
     return replace(answer, text=_likeness(reply, url))
+
+
+def _with_old(answer: Answer, more: Mapping[Any, Any]) -> Answer:
+    match more:
+        case {"past_retention": dict(tables), "detail": str(told)}:
+            counts = {t: each.get("rows") for t, each in tables.items() if isinstance(each, dict)}
+            old = {table: rows for table, rows in counts.items() if isinstance(rows, int)}
+            return replace(answer, old=old, told=one_line(told, 500))
+    return answer
 
 
 def one_line(text: str, limit: int = _SHOWN) -> str:
@@ -1487,6 +1503,7 @@ class Sender:
         self._attempt = 0
         self._not_before = 0.0
         self._complained = ""
+        self._told: set[str] = set()
         self.trouble = ""
         self.stored = 0
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
@@ -1580,6 +1597,7 @@ class Sender:
         if answer.stored:
             self._holds.known(payload.table)
             self.stored += payload.rows
+            self._tell(answer)
             self.store.done(entry)
         elif self._is_optional(payload, answer):
             self.store.done(entry)
@@ -1631,6 +1649,12 @@ class Sender:
             return
         if wrong:
             self._complain(f"the server refused {wrong.rows} rows: {answer.text}")
+
+    def _tell(self, answer: Answer) -> None:
+        """Log that rows are older than the server keeps them, once for each table."""
+        if answer.old.keys() - self._told:
+            self._told.update(answer.old)
+            log.warning("the server stored rows that will not stay: %s", answer.told)
 
     def _complain(self, message: str) -> None:
         """Log a message, unless it is the same as the last one."""

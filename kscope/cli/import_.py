@@ -15,7 +15,6 @@ from kscope.cli.trust import trust_of
 from kscope.client.encoding import timestamp
 from kscope.client.endpoint import Endpoint, read_token
 from kscope.config import chosen_settings
-from kscope.declare.model import Category
 from kscope.errors import KscopeError, UsageError, without_secrets
 from kscope.readers.formats import FORMATS
 from kscope.readers.importer import Importer
@@ -119,7 +118,7 @@ def _tell(importer: Importer) -> None:
     click.echo(f"{file}: {sent}{importer.reading.skipped}")
     for sentence in importer.reading.told():
         click.echo(f"{file}: {sentence}", err=True)
-    _warn_of_age(importer.recording.category, file, importer.oldest)
+    _warn_of_age(importer)
 
 
 def _moment(given: str) -> float | None:
@@ -140,11 +139,14 @@ def _began(recording: Recording) -> float:
     return ended - recording.survey.length
 
 
-def _warn_of_age(category: Category, file: str, oldest: float) -> None:
-    kept = category.retention
-    if kept is not None and oldest < time.time() - kept:
+def _warn_of_age(importer: Importer) -> None:
+    """Say which rows will not stay; servers before 0.2 do not tell their number."""
+    category, kept = importer.recording.category, importer.recording.category.retention
+    if kept is not None and (importer.old or importer.oldest < time.time() - kept):
+        older = f"{importer.old} rows are older and are" if importer.old else "older ones are"
         click.echo(
-            f"{file}: warning: rows go back to {timestamp(oldest)}; {category.table} keeps rows for"
-            f" {kept // 86400} days, older ones are removed soon. --time says when it began",
+            f"{importer.recording.file}: warning: rows go back to {timestamp(importer.oldest)};"
+            f" {category.table} keeps rows for {kept // 86400} days, {older} removed soon."
+            " --time says when it began",
             err=True,
         )

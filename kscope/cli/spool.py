@@ -131,6 +131,8 @@ def _sent(each: Kept, endpoint: Endpoint) -> bool:
     answer = endpoint.post(payload)
     if answer.stored:
         remove(each.entry.path)
+        if answer.told:
+            click.echo(f"{each.name}: {answer.told}", err=True)
         return True
     if not answer.status:
         raise KscopeError(f"{answer.text}; all that is not stored is kept")

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from http import HTTPStatus
@@ -68,7 +68,8 @@ class Answer:
     """The outcome of one request, and one line of text that explains it.
 
     `status` is 0 if no HTTP answer came. `retry_after` is in seconds, `clock_ahead` is the
-    server's clock minus ours, in seconds.
+    server's clock minus ours, in seconds. `old` has, by table, the number of stored rows that are
+    older than the server keeps them, and `told` its sentence about them.
     """
 
     outcome: Outcome
@@ -78,6 +79,8 @@ class Answer:
     clock_ahead: float | None = None
     faults: tuple[RowFault, ...] = ()
     duplicate: bool = False
+    old: Mapping[str, int] = field(default_factory=dict)
+    told: str = ""
 
     @property
     def stored(self) -> bool:
@@ -99,8 +102,12 @@ def judge(reply: Reply, rows: Mapping[str, int], url: str) -> Answer:
         clock_ahead=clock_ahead(reply.headers.get("date")),
     )
     match reply.status, reply.media_type, reply.json():
-        case 200, "application/json", {"stored": dict(stored), "duplicate": bool(duplicate)}:
-            answer = replace(answer, duplicate=duplicate)
+        case (
+            200,
+            "application/json",
+            {"stored": dict(stored), "duplicate": bool(duplicate), **more},
+        ):
+            answer = _with_old(replace(answer, duplicate=duplicate), more)
             if stored == dict(rows):
                 return replace(answer, outcome=Outcome.STORED)
             said, sent = one_line(json.dumps(stored)), json.dumps(dict(rows))
@@ -116,6 +123,15 @@ def judge(reply: Reply, rows: Mapping[str, int], url: str) -> Answer:
                 text = _of_problem(status, detail, faults, url)
                 return replace(answer, outcome=_outcome(status, kind), text=text, faults=faults)
     return replace(answer, text=_likeness(reply, url))
+
+
+def _with_old(answer: Answer, more: Mapping[Any, Any]) -> Answer:
+    match more:
+        case {"past_retention": dict(tables), "detail": str(told)}:
+            counts = {t: each.get("rows") for t, each in tables.items() if isinstance(each, dict)}
+            old = {table: rows for table, rows in counts.items() if isinstance(rows, int)}
+            return replace(answer, old=old, told=one_line(told, 500))
+    return answer
 
 
 def one_line(text: str, limit: int = _SHOWN) -> str:

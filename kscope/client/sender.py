@@ -60,6 +60,7 @@ class Sender:
         self._attempt = 0
         self._not_before = 0.0
         self._complained = ""
+        self._told: set[str] = set()
         self.trouble = ""
         self.stored = 0
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
@@ -153,6 +154,7 @@ class Sender:
         if answer.stored:
             self._holds.known(payload.table)
             self.stored += payload.rows
+            self._tell(answer)
             self.store.done(entry)
         elif self._is_optional(payload, answer):
             self.store.done(entry)
@@ -204,6 +206,12 @@ class Sender:
             return
         if wrong:
             self._complain(f"the server refused {wrong.rows} rows: {answer.text}")
+
+    def _tell(self, answer: Answer) -> None:
+        """Log that rows are older than the server keeps them, once for each table."""
+        if answer.old.keys() - self._told:
+            self._told.update(answer.old)
+            log.warning("the server stored rows that will not stay: %s", answer.told)
 
     def _complain(self, message: str) -> None:
         """Log a message, unless it is the same as the last one."""

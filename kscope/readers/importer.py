@@ -35,8 +35,8 @@ class Importer:
     """`hostname`, unless None, and `fixed` replace the values of every row. `began` is the time of
     the recording's first row; `moment` is what a user said of it, and makes another recording.
 
-    So far `rows` were sent; the server had stored `known` of them before. `oldest` is the time of
-    the oldest row. Times are in seconds since 1970.
+    So far `rows` were sent; the server had stored `known` of them before, and `old` are older than
+    it keeps them. `oldest` is the time of the oldest row. Times are in seconds since 1970.
     """
 
     endpoint: Endpoint
@@ -47,6 +47,7 @@ class Importer:
     moment: str = ""
     rows: int = 0
     known: int = 0
+    old: int = 0
     oldest: float = math.inf
     reading: Reading = field(init=False)
     _own_name: str = field(default_factory=socket.gethostname)
@@ -96,6 +97,7 @@ class Importer:
             raise KscopeError(f"{place}: {answer.text}{self._so_far()}")
         self.rows += len(lines)
         self.known += len(lines) if answer.duplicate else 0
+        self.old += sum(answer.old.values())
 
     def _row(self, line: Line, stacks: dict[str, int]) -> dict[str, Any]:
         row = self._unknown | line.row | self.fixed

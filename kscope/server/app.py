@@ -56,6 +56,7 @@ from kscope.server.service_manager import State, notify
 from kscope.server.symbols.fetch import Fetcher
 from kscope.store.backends.errors import StoreAway, StoreBusy
 from kscope.store.housekeeping import loop
+from kscope.store.housekeeping.clock import is_behind
 from kscope.store.open import store_of
 from kscope.store.store import Store
 
@@ -100,7 +101,17 @@ def ingest_app(  # noqa: PLR0913 - the parts of a server
     room = max(settings.max_body * 6, 64 * 1024 * 1024)
     limits = BodyLimits(settings.max_body)
     quotas = Quotas(part.share, metrics.over_quota)
-    handler = Ingest(live, store.writer, FairQueue(), metrics, limits, part.budget(room), quotas)
+    handler = Ingest(
+        live,
+        store.writer,
+        FairQueue(),
+        metrics,
+        limits,
+        part.budget(room),
+        quotas,
+        settings.accept,
+        partial(is_behind, store),
+    )
     receivers = receiver_routes(handler, settings.receive, metrics.received)
     served = [*ingest_routes(handler), *receivers, *metrics_routes(store, metrics)]
     wrong = WrongTokens("ingest", part.wrong_tokens)

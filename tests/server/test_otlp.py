@@ -19,6 +19,7 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 
 from kscope.profiles.wire import fields, written
 from kscope.server.receive.otlp_messages import FIELDS, Kind
+from tests.days import NOON_SECONDS
 from tests.receiving import counted, receiving, rows
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tests.serving import Serving
 
 PATH = "/v1development/profiles"
-START = 1795870000
+START = NOON_SECONDS
 SECOND = 10**9
 PROTO, JSON = "application/x-protobuf", "application/json"
 

@@ -175,6 +175,10 @@ class RowArray:
         else:
             self._add(columns)
 
+    def place_of_time(self, row: int) -> Sequence[str | int]:
+        """Return where in the body the row's time is."""
+        return [self.category.table, row, TIME.name]
+
     def _add(self, columns: Columns) -> None:
         for name in self._stacks:
             self._note_farthest(name, columns[name])

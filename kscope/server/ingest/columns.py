@@ -8,7 +8,7 @@ from itertools import compress, count, islice
 from operator import ge
 from typing import Any
 
-from kscope.declare.model import Category
+from kscope.declare.model import TIME, Category
 from kscope.declare.types.base import Storage
 from kscope.declare.types.histogram import histogram_texts
 from kscope.server.ingest.array_kinds import ArrayKind, Path, TableKinds
@@ -141,6 +141,10 @@ class ColumnTable:
     @property
     def _width(self) -> int:
         return len(self.kinds.columns) + 1
+
+    def place_of_time(self, row: int) -> Path:
+        """Return where in the body the row's time is."""
+        return [*next(iter(self.arrays[TIME.name].values())).path, row]
 
     def check(self, stacks: TextArray, strings: TextArray, faults: Faults) -> Steps[None]:
         """Add a fault for each column that does not fit the others, or the body's texts."""

@@ -10,6 +10,7 @@ from enum import Enum
 from hashlib import blake2b
 from typing import Any
 
+from kscope.config import AcceptSettings
 from kscope.declare.model import TIME, Column
 from kscope.declare.types.base import Role, Storage
 from kscope.declare.types.time import microseconds
@@ -21,11 +22,13 @@ from kscope.server.ingest.json_reading import JsonReading
 from kscope.server.ingest.pack_reading import PackReading
 from kscope.server.ingest.reading import BodyReading, Checks
 from kscope.server.ingest.stack_ids import BodyStacks
+from kscope.server.ingest.time_window import TimeWindow
 from kscope.store.backends.coded import Coded, distinct
-from kscope.store.write.batch import Batch, TableRows
+from kscope.store.write.batch import Batch, Old, TableRows
 
 # A larger body is read twice: first without keeping its rows, because one of them may be wrong.
 _KEPT_AT_ONCE = 4 * 1024 * 1024
+_ALL_TIMES = AcceptSettings(None, None)
 
 
 class Form(Enum):
@@ -39,17 +42,20 @@ class Form(Enum):
 class Decoder(Checks):
     """Checks bodies against one catalog. Safe to use in several threads."""
 
-    def steps(
+    def steps(  # noqa: PLR0913 - one body's
         self,
         text: bytes | bytearray,
         now: int,
         key: str = "",
         room: Callable[[int], None] = lambda _: None,
         form: Form = Form.JSON,
+        *,
+        accept: AcceptSettings = _ALL_TIMES,
     ) -> Steps[Batch]:
         """Decode in steps. `now`, in microseconds, is the time of a body that does not have one.
 
-        `room` is called with each number of bytes that is kept, and may raise.
+        `room` is called with each number of bytes that is kept, and may raise. `accept` has the
+        times that rows may have.
         """
         of_2016 = form is Form.OF_2016
         way = PackReading if form is Form.MESSAGEPACK else JsonReading
@@ -60,29 +66,34 @@ class Decoder(Checks):
             yield from way(self, text, rows_only=of_2016).run()
         reading = way(self, text, keep=room, rows_only=of_2016)
         yield from reading.run()
-        return (yield from _batch(reading, now, key, leaf_first=of_2016))
+        window = TimeWindow(now, accept)
+        return (yield from _batch(reading, window, key, leaf_first=of_2016))
 
 
-def _batch(reading: BodyReading, now: int, key: str, *, leaf_first: bool) -> Steps[Batch]:
-    """Return the batch of a finished reading, which has no faults."""
+def _batch(reading: BodyReading, window: TimeWindow, key: str, *, leaf_first: bool) -> Steps[Batch]:
+    """Return the batch of a finished reading, which has no faults. Raise OutsideWindow."""
     hostname = reading.envelope["hostname"]
     is_timed = "time" in reading.envelope
-    if is_timed:
-        now = microseconds(reading.envelope["time"])
+    now = microseconds(reading.envelope["time"]) if is_timed else window.now
     arrived = 0
+    old: dict[str, Old] = {}
     tables = []
     stacks = BodyStacks(reading.stacks.texts, leaf_first)
     for table in reading.in_order():
         times = yield from _column(table, TIME, stacks)
         if None in distinct(times):
+            window.check_body(now)
             times = [now if time is None else time for time in times]
             arrived = 0 if is_timed else now
+        oldest = yield from window.check(times, table.place_of_time)
+        if found := (yield from window.old(table.category, times, oldest)):
+            old[table.category.table] = found
         columns: list[Sequence[Any]] = [times, Coded.constant(hostname, len(times))]
         for column in table.category.columns:
             values = yield from _column(table, column, stacks)
             columns.append(values)
         tables.append(TableRows(table.category, columns))
-    return Batch(_batch_key(hostname, key), tables, stacks.used, arrived=arrived)
+    return Batch(_batch_key(hostname, key), tables, stacks.used, arrived=arrived, old=old)
 
 
 def _column(

@@ -1,6 +1,8 @@
 """The routes of the ingest listener: rows are acknowledged once they are on the disk."""
 
+import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
@@ -9,7 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kscope.config import AcceptSettings
+from kscope.errors import printable
 from kscope.server.http.auth import check_host
+from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.memory_budget import Budget, Share
 from kscope.server.http.metrics import Metrics
 from kscope.server.http.problems import HttpProblem
@@ -21,6 +26,7 @@ from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.server.ingest.markers import marker_rows
 from kscope.server.ingest.row_faults import UnknownName
+from kscope.server.ingest.time_window import OutsideWindow, sentence
 from kscope.store.backends.in_thread import in_thread
 from kscope.store.store import Writer
 from kscope.store.write.batch import Batch
@@ -45,22 +51,33 @@ _INLINE = 16 * 1024
 # In MessagePack a byte may be a whole value.
 _INLINE_PACKED = 4 * 1024
 _MAX_KEY = 255
+# Right rows are then ahead of it: their senders keep them.
+_BEHIND = "the server's clock is behind: it is before its last removal by age"
+_LATER = {"Retry-After": "60"}
 # While so many rows wait to be written, memory is scarcer than time.
 _COMPACT_FROM = 100_000
 # The meaning of each status.
 STATUSES = {
-    200: "stored, with the number of rows of each table, and whether it was stored before",
+    200: "stored, with the number of rows of each table, whether it was stored before, and under"
+    " `past_retention` the number of rows that are too old to stay",
     400: "not JSON or MessagePack, not UTF-8, or not what its Content-Encoding says",
     401: "a token is needed",
     403: "the token has no scope `ingest` or is for other hosts, or a web page sends this",
     408: "the body did not arrive in time",
     413: "too large as sent or decompressed: send fewer rows at a time",
     415: "a Content-Type or Content-Encoding that is not supported",
-    422: "rows or columns that do not fit their category; `errors` has a JSON pointer to each",
+    422: "rows or columns that do not fit their category, or times that are not taken in; `errors`"
+    " has a JSON pointer to each",
     429: "the token's quota is used up, or too many wrong tokens came from this address",
     431: "the request has too many headers, or too large ones",
     503: "not now: send again after `Retry-After` seconds",
 }
+
+log = logging.getLogger(__name__)
+
+
+async def _never(_: int) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,10 @@ class Ingest:
     limits: BodyLimits
     budget: Budget
     quotas: Quotas = field(default_factory=Quotas)
+    accept: AcceptSettings = field(default_factory=AcceptSettings)
+    # Whether the server's clock is behind at a time (us).
+    is_behind: Callable[[int], Awaitable[bool]] = _never
+    old: ThrottledLog = field(default_factory=lambda: ThrottledLog(log))
 
     async def of_2016(self, request: Request) -> Response:
         """The agent of 2016 sends JSON alone, and joins its frames leaf first."""
@@ -96,7 +117,8 @@ class Ingest:
             batch = await self.decoded(
                 await self.text(request, decompress, share), key, share, form
             )
-            return await self._stored(request, batch)
+            # The answer of 2016 has two members, and no others.
+            return await self._stored(request, batch, tells=form is not Form.OF_2016)
 
     async def marker(self, request: Request) -> Response:
         """Store the one marker of a body, which is small and not compressed."""
@@ -110,11 +132,20 @@ class Ingest:
             # It may be "now", or an hour before: another time if the sender comes again.
             return await self._stored(request, replace(batch, arrived=moment))
 
-    async def _stored(self, request: Request, batch: Batch) -> Response:
+    async def _stored(self, request: Request, batch: Batch, *, tells: bool = True) -> Response:
         self.check(request, batch)
         stored = await self.writer.write(batch)
         answer = {"stored": stored.rows, "duplicate": stored.duplicate}
+        if (told := self.old_rows(batch)) and tells:
+            answer |= {"past_retention": batch.old, "detail": "; ".join(told)}
         return Response(msgspec.json.encode(answer), media_type="application/json")
+
+    def old_rows(self, batch: Batch) -> list[str]:
+        """Log a sentence for each table with rows that retention soon removes; return them."""
+        told = [sentence(table, each) for table, each in batch.old.items()]
+        if told:
+            self.old.warning(f"{printable(batch.host)}: {'; '.join(told)}")
+        return told
 
     def check(self, request: Request, batch: Batch) -> None:
         """Raise HttpProblem if the request's token may not bring these rows, or not now."""
@@ -146,13 +177,17 @@ class Ingest:
         inline = _INLINE_PACKED if form is Form.MESSAGEPACK else _INLINE
         for attempt in range(2):
             decoder = self.live.decoder
-            steps = decoder.steps(text, now, key, share.take, form)
+            steps = decoder.steps(text, now, key, share.take, form, accept=self.accept)
             try:
                 batch = await self.lanes.run(steps, small=len(text) <= inline)
             except UnknownName as unknown:
                 if attempt or not await self.live.has_newer(decoder):
                     raise self._with_problems(unknown) from None
                 share.give(share.held - held)
+            except OutsideWindow as outside:
+                if outside.ahead and await self.is_behind(now):
+                    raise HttpProblem(503, _BEHIND, headers=_LATER) from None
+                raise
             else:
                 share.give(len(text))
                 if self.writer.waiting_rows > _COMPACT_FROM:

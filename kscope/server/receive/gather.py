@@ -113,7 +113,10 @@ class Body:
 
 @dataclass(slots=True)
 class Gathered:
-    """The bodies of one request; `untaken` counts the profiles of types that no category takes."""
+    """The bodies of one request; `untaken` counts the profiles of types that no category takes.
+
+    `old` has a sentence for each table with rows that retention soon removes.
+    """
 
     protocol: str
     catalog: Catalog
@@ -125,6 +128,7 @@ class Gathered:
     refused: int = 0
     taken: int = 0
     samples: int = 0
+    old: Sequence[str] = ()
 
     def add(self, profile: PushedProfile) -> Steps[None]:
         """Add the rows of a profile, in steps. Raises HttpProblem."""

@@ -16,6 +16,7 @@ from kscope.server.http.problems import HttpProblem, store_problem
 from kscope.server.ingest.decompress import decompressor
 from kscope.server.ingest.fair_queue import Lane, Steps
 from kscope.server.ingest.routes import Ingest, key_of, refuse_pages
+from kscope.server.ingest.time_window import OutsideWindow
 from kscope.server.receive.gather import Gathered
 from kscope.store.backends.errors import StoreError
 from kscope.store.write.batch import Batch
@@ -106,6 +107,7 @@ class Intake:
             for start in range(0, len(batches), _AT_ONCE):
                 some = batches[start : start + _AT_ONCE]
                 await asyncio.gather(*map(self.ingest.writer.write, some))
+            gathered.old = [said for batch in batches for said in self.ingest.old_rows(batch)]
         return gathered
 
     async def _batch(self, text: bytearray, key: str, share: Share) -> Batch:
@@ -113,7 +115,7 @@ class Intake:
         try:
             return await self.ingest.decoded(text, key, share)
         except HttpProblem as problem:
-            if problem.status != 422:
+            if problem.status != 422 or isinstance(problem, OutsideWindow):
                 raise
             raise InvalidRowsProblem(422, problem.detail, problem.faults) from None
 

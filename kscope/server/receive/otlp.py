@@ -31,6 +31,8 @@ _ID_BYTES = 16
 # google.rpc.Code by HTTP status; the others are INVALID_ARGUMENT.
 _CODES = {401: 16, 403: 7, 413: 8, 415: 12, 429: 8, 503: 14}
 _INVALID = 3
+# Sentences about old rows in one answer.
+_MOST_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def _id(text: str) -> str:
 
 def _answer(gathered: Gathered, kind: str) -> Response:
     """Return an ExportProfilesServiceResponse: empty if all profiles were taken."""
-    why = gathered.why_untaken()
+    why = "; ".join(filter(None, (gathered.why_untaken(), *gathered.old[:_MOST_TOLD])))
     if kind == _JSON:
         partial = {"rejectedProfiles": str(gathered.refused), "errorMessage": why}
         body = msgspec.json.encode({"partialSuccess": partial} if why else {})

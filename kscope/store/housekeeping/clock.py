@@ -44,6 +44,12 @@ class ClockCheck:
         return monotonic() - self.doubted >= _LEAP
 
 
+async def is_behind(store: Store, now: int) -> bool:
+    """Return whether the clock is surely wrong: `now` (us) is before the last removal by age."""
+    last = [await _last_run(part) for part in store.parts.values()]
+    return any(each is not None and now < each for each in last)
+
+
 async def note_run(store: Store, now: int) -> None:
     async with store.backend.transaction() as session:
         await write_meta(session, store.schema, NOTE, str(now))

@@ -47,6 +47,14 @@ class TableRows:
 
 
 @dataclass(frozen=True, slots=True)
+class Old:
+    """Rows of one table that are older than retention keeps them, which is for `kept` seconds."""
+
+    rows: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """The rows of one request, of one host; stored whole or not at all. An empty key is no key.
 
@@ -54,7 +62,7 @@ class Batch:
 
     `arrived` is the time in microseconds that is given to rows without one: another one if the
     sender comes again. It is 0 if the body says all times. `over` has, by the table of their texts,
-    which texts are replaced, see cardinality.
+    which texts are replaced, see cardinality. `old` has, by table, rows that will soon be removed.
     """
 
     key: bytes
@@ -63,6 +71,7 @@ class Batch:
     memo: str = ""
     arrived: int = 0
     over: Mapping[str, str] = field(default_factory=dict)
+    old: Mapping[str, Old] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
