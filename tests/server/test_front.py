@@ -63,6 +63,7 @@ def test_the_base_path_without_a_slash_leads_to_the_page(below: Serving) -> None
     answer = below.client.get(f"{below.read}?table=offcputime")
     assert answer.status_code == 308
     assert answer.headers["location"] == f"{BASE}/?table=offcputime"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert below.client.get(below.read, follow_redirects=True).status_code == 200
 
 

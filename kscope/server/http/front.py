@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kscope.config import Network
+from kscope.server.http.kept_apart import KeptApart
 
 # Of the addresses in X-Forwarded-For, the last ones: proxies one behind the other.
 _MOST_PROXIES = 16
@@ -42,7 +43,8 @@ class Front:
         if self.base_path and scope["path"] == self.base_path and scope["method"] in _READING:
             query = scope["query_string"].decode("latin-1")
             place = f"{self.base_path}/{'?' if query else ''}{query}"
-            await Response(status_code=308, headers={"Location": place})(scope, receive, send)
+            answer = KeptApart(Response(status_code=308, headers={"Location": place}))
+            await answer(scope, receive, send)
             return
         await app(self._meant(scope), receive, send)
 

@@ -13,7 +13,7 @@ ALLOWED = 20
 # Addresses in the table: the oldest makes room for a new one.
 _MOST_ADDRESSES = 4096
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("kscope.audit")
 
 
 @dataclass

@@ -70,5 +70,7 @@ async def _remove_link(request: Request) -> Response:
 
 routes = [
     Route(f"{BASE}/tokens", _admin(_tokens), methods=["GET"]),
-    Route(f"{BASE}/links/{{id}}", _admin(_remove_link), methods=["DELETE"]),
+    Route(
+        f"{BASE}/links/{{id}}", _admin(_remove_link), methods=["DELETE"], include_in_schema=False
+    ),
 ]
