@@ -65,6 +65,14 @@ _MATCHED = {
 _ADDRESS = re.compile(r":/|:[^/]*@")
 # Without `..`, which browsers and proxies take out, and without a percent sign.
 _PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", re.ASCII)
+# Where the server's own addresses begin: a proxy that takes such a prefix away would let the server
+# take it away again.
+_OWN_PARTS = frozenset(
+    {
+        "api", "assets", "favicon.ico", "healthz", "icon.svg", "ingest", "metrics", "new",
+        "push.v1.PusherService", "readyz", "s", "speedscope", "v1development",
+    }
+)  # fmt: skip
 DEFAULT_FILE = Path("kernelscope.yaml")
 
 
@@ -690,6 +698,8 @@ def checked_prefix(value: Any) -> str:
             "is not a path such as /kernelscope: it begins with a slash, ends without one, and"
             " between slashes has letters, digits, - . _ ~",
         )
+    if (own := text.split("/")[1]) in _OWN_PARTS:
+        raise _wrong(text, f"begins as the server's own addresses below /{own}: choose another one")
     return text
 
 

@@ -14,6 +14,16 @@ from kscope.client.logger import Logger
 from kscope.config import parse_settings
 from kscope.errors import DeclarationError
 from kscope.server.http.front import Front
+from kscope.server.read import (
+    admin_routes,
+    api_2016,
+    category_routes,
+    links,
+    marker_routes,
+    routes,
+    static_files,
+)
+from kscope.server.receive import otlp, pyroscope
 from tests.commands import command
 from tests.server.test_access import BODY, make_token
 from tests.server.test_hostile_clients import connected, ended, is_well
@@ -111,6 +121,19 @@ def test_a_bad_base_path_is_refused_at_the_start(tmp_path: Path, text: str) -> N
     assert "Traceback" not in done.stderr
     with pytest.raises(DeclarationError, match="base_path: "):
         parse_settings(f"base_path: {text!r}", "kernelscope.yaml", tmp_path)
+
+
+def test_the_servers_own_paths_are_no_base_path(tmp_path: Path) -> None:
+    """A proxy that takes one away would make another address of what is left."""
+    modules = (admin_routes, api_2016, category_routes, links, marker_routes, routes, static_files)
+    paths = {route.path for module in modules for route in module.routes}
+    paths |= {"/healthz", "/readyz", "/metrics", otlp.PATH, pyroscope.PUSH, pyroscope.INGEST}
+    for first in {path.split("/")[1] for path in paths} - {""}:
+        for text in (f"/{first}", f"/{first}/x"):
+            with pytest.raises(
+                DeclarationError, match=f"the server's own addresses below /{first}"
+            ):
+                parse_settings(f"base_path: {text}", "kernelscope.yaml", tmp_path)
 
 
 @pytest.mark.parametrize("text", ["/kernelscope", "/a/b-c/d_e.f~g", "/...", "/.a", "/9"])
