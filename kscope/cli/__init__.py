@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kscope import __version__
+from kscope.cli.missing import explained
 from kscope.cli.output import guard_output
 from kscope.errors import DeclarationError, KscopeError, did_you_mean, without_secrets
 
@@ -143,6 +144,12 @@ def main(arguments: list[str] | None = None) -> Any:
             code = cli.main(args=arguments, prog_name="kscope", standalone_mode=False)
         finally:
             sys.stdout.flush()
+    except ModuleNotFoundError as error:
+        # Not where a command is imported: commands import more when they run.
+        if (missing := explained(error)) is None:
+            raise
+        click.echo(str(missing), err=True)
+        sys.exit(missing.exit_code)
     except DeclarationError as error:
         # Category files do not contain secrets, and no message shows a value of the configuration.
         click.echo(str(error), err=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kscope.cli.options import FILE
+from kscope.cli.options import FILE, ParamType
 from kscope.cli.reference import READ_BY, pages
 from kscope.declare.files.catalog import BUILTIN, builtin_folder, load_catalog
 from kscope.errors import KscopeError, UsageError
@@ -15,7 +15,7 @@ from kscope.generate.render import render, render_cluster
 from kscope.query.declared_filters import refuse_bad_filters
 
 
-class Name(click.ParamType[str]):
+class Name(ParamType[str]):
     """A name that statements contain."""
 
     def __init__(self, name: str) -> None:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from kscope.cli.ending import Ending
@@ -12,15 +13,17 @@ from kscope.client.encoding import timestamp
 from kscope.client.logger import Logger
 from kscope.client.values import time_of
 from kscope.declare.model import Category
+from kscope.declare.rowcheck import RowCheck
 from kscope.errors import KscopeError
 from kscope.profiles.columns import unknown_values
 from kscope.readers.live import LiveRows
 from kscope.readers.reading.base import Line, Skipped
-from kscope.server.ingest.row_faults import Faults, RowSchema
 
 _BATCH = 500
 _SAID_EVERY = 60.0
 _PAUSE = 0.02
+# Of one row.
+_SAID_FAULTS = 3
 # Seconds without a line after which a user reads that no format is known yet.
 _SILENT = 2.0
 
@@ -72,7 +75,7 @@ class LiveSending:
     say: Say
     skipped: Left = field(init=False)
     refused: Left = field(init=False)
-    _schema: RowSchema = field(init=False)
+    _check: RowCheck = field(init=False)
     _unknown: dict[str, Any] = field(default_factory=dict)
     _rows: list[tuple[int, str | None, dict[str, Any]]] = field(default_factory=list)
     _notices: int = 0
@@ -85,7 +88,7 @@ class LiveSending:
     def __post_init__(self) -> None:
         self.skipped = Left(self.say, "lines skipped")
         self.refused = Left(self.say, "rows refused")
-        self._schema = RowSchema(self.category)
+        self._check = RowCheck(self.category)
 
     def run(self, live: LiveRows) -> None:
         """Read to the end. Raises KscopeError if the pipe has no known format."""
@@ -153,18 +156,12 @@ class LiveSending:
     def _pass_on(self) -> None:
         rows, self._rows = self._rows, []
         self._passed_on += len(rows)
-        if not rows:
-            return
-        if self._schema.columns([row for _, _, row in rows], 0, Faults()) is not None:
-            for _, host, row in rows:
-                self._log(host, row)
-            return
         for number, host, row in rows:
-            faults = Faults()
-            if self._schema.columns([row], 0, faults) is not None:
-                self._log(host, row)
+            faults = [*islice(self._check.faults(row), _SAID_FAULTS)]
+            if faults:
+                self.refused.add(number, "; ".join(faults), row)
             else:
-                self.refused.add(number, _told(faults), row)
+                self._log(host, row)
 
     def _log(self, host: str | None, row: dict[str, Any]) -> None:
         while True:
@@ -189,12 +186,3 @@ class LiveSending:
                     " pipe is read further when the server takes some"
                 )
             time.sleep(_PAUSE)
-
-
-def _told(faults: Faults) -> str:
-    """Return the faults of one row: `/TABLE/0/column` becomes `column`."""
-    told = []
-    for fault in faults.found[:3]:
-        column = str(fault.pointer).partition("/0")[2].lstrip("/")
-        told.append(f"{column}: {fault.detail}" if column else fault.detail)
-    return "; ".join(told)

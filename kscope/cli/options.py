@@ -1,7 +1,7 @@
 """Options that several commands share, and the types of their values."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,9 +10,18 @@ from kscope.declare import units
 from kscope.errors import ValueFaultError
 
 _LONGEST = 366 * 86400.0
+if TYPE_CHECKING:
+    ParamType = click.ParamType
+else:
+
+    class ParamType(click.ParamType):
+        """That of click 8.1, as Debian 12 has it, with the type of its values as later ones."""
+
+        def __class_getitem__(cls, _: Any) -> type[click.ParamType]:
+            return cls
 
 
-class _File(click.ParamType[Path]):
+class _File(ParamType[Path]):
     """A path. An address is refused, because it can contain a password."""
 
     name = "path"
@@ -24,7 +33,7 @@ class _File(click.ParamType[Path]):
             self.fail(error.fault, param, ctx)
 
 
-class Seconds(click.ParamType[float]):
+class Seconds(ParamType[float]):
     """A length of time in seconds: 90, 500ms, 1.5s, 10m, 1h30m."""
 
     name = "duration"

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from msgspec import Meta
-
 from kscope.declare.types.base import INT64_MAX, ColumnType, Role, Storage
 from kscope.declare.types.histogram import HISTOGRAM_SLOTS
 from kscope.declare.types.numbers import COUNT
 from kscope.declare.types.stack import MAX_CHARACTERS
+from kscope.declare.types.wire import Meta
 
 # A request's `strings`, which columns refer to by place.
 MAX_STRINGS = 250_000

@@ -4,17 +4,16 @@ import types
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import msgspec
-
 from kscope.declare.columnar import MAX_STRING, MAX_STRINGS
 from kscope.declare.types.base import text_type
 from kscope.declare.types.stack import FOLDED
 from kscope.declare.types.time import TIMESTAMP
+from kscope.declare.types.wire import Meta, json_schema
 
 MAX_STACKS = 250_000
-Stacks = Annotated[list[FOLDED], msgspec.Meta(max_length=MAX_STACKS)]
+Stacks = Annotated[list[FOLDED], Meta(max_length=MAX_STACKS)]
 STRING: Any = text_type(MAX_STRING)
-Strings: Any = Annotated[types.GenericAlias(list, (STRING,)), msgspec.Meta(max_length=MAX_STRINGS)]
+Strings: Any = Annotated[types.GenericAlias(list, (STRING,)), Meta(max_length=MAX_STRINGS)]
 
 _WIRE: Mapping[str, tuple[Any, str]] = {
     "hostname": (
@@ -32,6 +31,5 @@ REQUIRED = ("hostname",)
 def properties() -> dict[str, Any]:
     """Return the members as properties of a JSON Schema."""
     return {
-        name: {**msgspec.json.schema(wire), "description": text}
-        for name, (wire, text) in _WIRE.items()
+        name: {**json_schema(wire), "description": text} for name, (wire, text) in _WIRE.items()
     }

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from kscope.declare import columnar, envelope
 from kscope.declare.model import TIME, Category, Column
+from kscope.declare.types.wire import json_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -88,7 +87,7 @@ def _values_schema(column: Column, one: str) -> dict[str, Any]:
     properties = {
         name: {
             "type": "array",
-            "items": msgspec.json.schema(wire),
+            "items": json_schema(wire),
             "description": columnar.HELP[name],
         }
         for name, wire in parts.items()

@@ -1,8 +1,7 @@
 """One file per chart kind: the question it asks, and how the answer is drawn."""
 
 from collections.abc import Mapping, Sequence
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from kscope.declare.aggregates import ADDING, suggested
 from kscope.declare.charts.base import ROWS, ChartKind, Mark, grouping, unit
@@ -62,7 +61,8 @@ def asked_by(category: Category, question: str) -> Chart | None:
     return next((c for c in category.charts if KINDS[c.kind].question == question), None)
 
 
-class ChartConfig(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ChartConfig:
     """One chart of the page: `query` names the question and its parameters."""
 
     kind: str

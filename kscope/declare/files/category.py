@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec import UNSET, convert
-
 from kscope.declare.files import reserved, schema_errors
 from kscope.declare.files.charts import charts_of, check_charts
 from kscope.declare.files.presets import check_presets, make_presets
@@ -19,6 +17,7 @@ from kscope.declare.files.yaml_lines import Document, Found, Path, bounded, pars
 from kscope.declare.model import Category, Column, Rollup
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import BadValuesError, ColumnType, Storage
+from kscope.declare.types.wire import UNSET, made
 from kscope.declare.units import seconds
 from kscope.declare.values import is_valid, rate_problem, unit_problem, value_fault
 from kscope.errors import Problem, printable
@@ -196,7 +195,7 @@ def _try_seconds(text: Any) -> int | None:
 
 
 def _make(document: Document, probes: pathlib.Path | None) -> Category:
-    file = convert(document.value, CategoryFile)
+    file = made(document.value, CategoryFile)
     places = (document.line(("columns", i, "name")) for i in range(len(file.columns)))
     columns = tuple(map(_column, file.columns, places))
     rollup = (Rollup(seconds(bucket), seconds(keep)) for bucket, keep in file.rollup.items())

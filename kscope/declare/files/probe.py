@@ -5,25 +5,24 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import UNSET, ValidationError, convert
-
 from kscope.declare.engines import ENGINES
 from kscope.declare.engines.base import NAMES, SOURCES, ProbeEngine
 from kscope.declare.files.bpftrace_script import script_map
 from kscope.declare.files.field_fits import column_problem, field_problem, path_problem
 from kscope.declare.files.shapes import (
     COLLECT_KINDS,
-    DECODES,
     CollectFile,
     OptionFile,
     ProbeFile,
     SourceFile,
+    Sources,
 )
 from kscope.declare.files.yaml_lines import Document, Found, Path
 from kscope.declare.model import TIME, Alias, Attach, Collect, Column, Option, Probe, Source
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import Role
-from kscope.declare.values import choice_fault, value_fault
+from kscope.declare.types.wire import UNSET, json_schema, made
+from kscope.declare.values import choice_fault, is_valid, value_fault
 from kscope.errors import Problem, ValueFaultError, did_you_mean
 
 # Flags that `kscope agent` has for every probe.
@@ -39,6 +38,7 @@ FLAGS = frozenset(
 # Their letters, and those of them that a letter of another tool may stand for.
 LETTERS = frozenset("pftvh")
 SHARED = frozenset(("duration", "interval", "tid"))
+_SOURCES = json_schema(Sources)
 
 
 def check_probe(
@@ -119,7 +119,7 @@ def _source(file: str | list[str] | SourceFile, line: int = 0) -> Source:
     if not isinstance(file, SourceFile):
         return Source((file,) if isinstance(file, str) else tuple(file), line=line)
     names = {str(_number(number)): word for number, word in file.names.items()}
-    return Source((file.field,), names, file.decode, file.enum, line)
+    return Source((file.place,), names, file.decode, file.enum, line)
 
 
 def _check_engine(
@@ -163,13 +163,7 @@ def _check_script(
 
 def _readable(raw: Any) -> Source | None:
     """Return the source, if the shape of the file is right so far."""
-    try:
-        # Of a Struct: msgspec 0.22 frees the patterns of other types too often.
-        file = convert({"columns": {"": raw}}, CollectFile).columns[""]
-    except ValidationError:
-        return None
-    unknown = isinstance(file, SourceFile) and file.decode not in ("", *DECODES)
-    return None if unknown else _source(file)
+    return _source(made(raw, Sources)) if is_valid(_SOURCES, raw) else None
 
 
 def _paths(source: Any) -> Iterator[str]:

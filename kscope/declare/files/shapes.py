@@ -1,11 +1,9 @@
-"""The shape of a category file: one Struct per mapping, which gives the JSON Schema too."""
+"""The shape of a category file: one dataclass per mapping, which gives the JSON Schema too."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any
-
-import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
 
 from kscope.declare import aggregates
 from kscope.declare.charts import KINDS
@@ -14,6 +12,7 @@ from kscope.declare.engines.base import CONTRACTS, SOURCES
 from kscope.declare.receive import PROTOCOLS, SAMPLE_TYPE, SAMPLE_TYPE_IS
 from kscope.declare.types import TYPES
 from kscope.declare.types.base import INT64_MAX
+from kscope.declare.types.wire import UNSET, Meta, UnsetType, json_schema
 from kscope.declare.units import PATTERN as DURATION
 
 COLLECT_KINDS = ("map", "histogram", "events")
@@ -101,14 +100,15 @@ def _listed(text: str, least: int = 1) -> Meta:
 
 def _one_of(words: Iterable[str], text: str | None = None) -> Meta:
     """Use with type Any: a check of the type would report the same fault again."""
-    return Meta(description=text, extra_json_schema={"enum": [*words]})
+    return Meta(description=text, json={"enum": [*words]})
 
 
 def _exactly_one(keys: Iterable[str], text: str) -> Meta:
-    return Meta(description=text, extra_json_schema={"oneOf": [{"required": [k]} for k in keys]})
+    return Meta(description=text, json={"oneOf": [{"required": [k]} for k in keys]})
 
 
-class ColumnFile(Struct, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class ColumnFile:
     name: Annotated[str, _is("the column's name, and the key in a row", pattern=NAME)]
     type: Annotated[
         Any, _one_of(TYPES, "; ".join(f"{row.name}: {row.help}" for row in TYPES.values()))
@@ -136,7 +136,8 @@ class ColumnFile(Struct, kw_only=True, forbid_unknown_fields=True):
     index: Annotated[bool, _is("faster filters on it, for more disk space")] = False
 
 
-class ChartFile(Struct, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class ChartFile:
     kind: Annotated[
         Any, _one_of(KINDS, "; ".join(f"{kind.name}: {kind.help}" for kind in KINDS.values()))
     ]
@@ -158,26 +159,28 @@ Filters = Annotated[
         "filters as the API takes them: `column: value`, `column__operator: value`; of a list, each"
         " is one filter; all of them must hold"
     ),
-    Meta(extra_json_schema=_FILTER),
+    Meta(json=_FILTER),
 ]
 
 
-class PresetFile(Struct, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class PresetFile:
     name: Annotated[str, _is("its name, and the value of `preset`", pattern=PRESET)]
     filter: Filters
     default: Annotated[bool, _is("the page applies it until a person switches it off")] = False
     help: Annotated[str, _line("one sentence of explanation", 500)] = ""
 
 
-class MemberFile(Struct, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class MemberFile:
     table: Annotated[str, _is("the table of another category", max_length=40)]
-    filter: Filters = {}
+    filter: Filters = field(default_factory=dict)
     hidden_by: Annotated[str, _line("a preset of that table: rows that it hides", 60)] = ""
 
 
 # Of a union, and of what it may unite.
 _MAX_MEMBERS = 20
-_MEMBER = msgspec.json.schema(MemberFile)["$defs"]["MemberFile"]
+_MEMBER = json_schema(MemberFile)
 _UNION = {
     "minProperties": 1,
     "maxProperties": _MAX_MEMBERS,
@@ -185,23 +188,25 @@ _UNION = {
 }
 
 
-class OptionFile(Struct, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class OptionFile:
     type: Annotated[Any, _one_of(_FLAGS, "the column type of the flag's value")]
     default: Annotated[
         Any,
-        _is("the value without the flag", extra_json_schema={**_VALUE, "maxLength": 1024}),
+        _is("the value without the flag", json={**_VALUE, "maxLength": 1024}),
     ]
     define: Annotated[str, _is("the constant that the program finds it in", pattern=CONSTANT)]
     choices: Annotated[
         dict[Annotated[str, Meta(max_length=100)], _Int64],
         _listed("the words that the flag accepts, with the number of each"),
-    ] = {}
+    ] = field(default_factory=dict)
     least: Annotated[_Int64, _is("the smallest number that it accepts")] | UnsetType = UNSET
     most: Annotated[_Int64, _is("the largest number that it accepts")] | UnsetType = UNSET
     help: Annotated[str, _line("one sentence for --help", 500)] = ""
 
 
-class AttachFile(Struct, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class AttachFile:
     to: Annotated[
         str,
         _is(
@@ -219,15 +224,18 @@ class AttachFile(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = ""
 
 
-class SourceFile(
-    Struct, kw_only=True, forbid_unknown_fields=True, rename={"field": "from", "decode": "as"}
-):
-    field: Annotated[_Field, _is("the field that holds the number")]
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    place: Annotated[_Field, _is("the field that holds the number")] = field(
+        metadata={"key": "from"}
+    )
     names: Annotated[
         dict[Annotated[str, Meta(pattern=NUMBER)], Annotated[str, Meta(max_length=256)]],
         _is("number: word; a number without one stays", max_length=_MAX_NAMES),
-    ] = {}
-    decode: Annotated[Any, _one_of(DECODES, "the meaning of the number")] = ""
+    ] = field(default_factory=dict)
+    decode: Annotated[Any, _one_of(DECODES, "the meaning of the number")] = field(
+        default="", metadata={"key": "as"}
+    )
     enum: Annotated[
         str,
         _is("an enum of the kernel, which has the words, such as skb_drop_reason", pattern=ENUM),
@@ -243,7 +251,8 @@ Sources = Annotated[
 ]
 
 
-class CollectFile(Struct, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class CollectFile:
     map: Annotated[str, _line("the program's map")] = ""
     histogram: Annotated[str, _line("the program's histogram")] = ""
     events: Annotated[str, _line("the program's events")] = ""
@@ -253,7 +262,8 @@ class CollectFile(Struct, kw_only=True, forbid_unknown_fields=True):
     ]
 
 
-class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class ProbeFile:
     engine: Annotated[
         Any, _one_of(ENGINES, f"the tool that runs the program: {' or '.join(ENGINES)}")
     ]
@@ -264,7 +274,7 @@ class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
     options: Annotated[
         dict[Annotated[str, Meta(pattern=FLAG)], OptionFile],
         _is("flags of `kscope agent`, and constants in the program", max_length=MAX_ENTRIES),
-    ] = {}
+    ] = field(default_factory=dict)
     also: Annotated[
         dict[str, Any],
         _is(
@@ -272,14 +282,18 @@ class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
             " stands for; `{option: value}` for one value of it, `{option: {1: value}}` for a flag"
             " that takes a key of the list"
         ),
-        Meta(extra_json_schema=_ALSO),
-    ] = {}
-    attach: Annotated[list[AttachFile], _listed("where the program's functions run")] = []
-    needs: Annotated[list[_Need], _listed("further features that the kernel must support")] = []
+        Meta(json=_ALSO),
+    ] = field(default_factory=dict)
+    attach: Annotated[list[AttachFile], _listed("where the program's functions run")] = field(
+        default_factory=list
+    )
+    needs: Annotated[list[_Need], _listed("further features that the kernel must support")] = field(
+        default_factory=list
+    )
     provides: Annotated[
         list[Annotated[Any, _one_of(CONTRACTS)]],
         _listed("contracts of kscope.h that the program of bcc fulfils, which the agent checks"),
-    ] = []
+    ] = field(default_factory=list)
     detect: Annotated[
         dict[Annotated[str, Meta(pattern=CONSTANT)], _Need],
         _is(
@@ -287,7 +301,7 @@ class ProbeFile(Struct, kw_only=True, forbid_unknown_fields=True):
             " tracepoint:GROUP:NAME or tracepoint:GROUP:NAME:FIELD",
             max_length=MAX_ENTRIES,
         ),
-    ] = {}
+    ] = field(default_factory=dict)
     children: Annotated[
         bool,
         _is("--pid includes the process's descendants, for probes of new processes"),
@@ -311,7 +325,8 @@ _LABELS = {
 }
 
 
-class ReceiveProtocolFile(Struct, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class ReceiveProtocolFile:
     types: Annotated[
         dict[Annotated[str, Meta(pattern=SAMPLE_TYPE)], Annotated[str, Meta(max_length=40)]],
         _is(
@@ -324,16 +339,18 @@ class ReceiveProtocolFile(Struct, kw_only=True, forbid_unknown_fields=True):
     columns: Annotated[
         dict[Annotated[str, Meta(max_length=40)], Any],
         _is("column: the label that fills it, or a list, the first that a sample has"),
-        Meta(max_length=MAX_ENTRIES, extra_json_schema=_LABELS),
-    ] = {}
+        Meta(max_length=MAX_ENTRIES, json=_LABELS),
+    ] = field(default_factory=dict)
 
 
-class ReceiveFile(Struct, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class ReceiveFile:
     otlp: Annotated[ReceiveProtocolFile, _is(PROTOCOLS["otlp"])] | UnsetType = UNSET
     pyroscope: Annotated[ReceiveProtocolFile, _is(PROTOCOLS["pyroscope"])] | UnsetType = UNSET
 
 
-class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class CategoryFile:
     """One data type: a table, its columns, and how it is shown and collected."""
 
     table: Annotated[
@@ -341,7 +358,9 @@ class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
     ]
     prettyname: Annotated[str, _line("the title of the category")] = ""
     description: Annotated[str, _line("one sentence on what a row is", 500)] = ""
-    columns: Annotated[list[ColumnFile], _listed("hostname and time are in every table")] = []
+    columns: Annotated[list[ColumnFile], _listed("hostname and time are in every table")] = field(
+        default_factory=list
+    )
     union: Annotated[
         dict[Annotated[str, Meta(pattern=PRESET)], Any],
         _is(
@@ -349,29 +368,31 @@ class CategoryFile(Struct, kw_only=True, forbid_unknown_fields=True):
             " {on CPU: profile, off CPU: offcputime}; state: table, or {table:, filter:,"
             " hidden_by:}; the first that fits has the row"
         ),
-        Meta(extra_json_schema=_UNION),
-    ] = {}
+        Meta(json=_UNION),
+    ] = field(default_factory=dict)
     states: Annotated[
         list[str], _listed("of a union: its states as they are shown; left out: as in `union`", 0)
-    ] = []
-    charts: Annotated[list[ChartFile], _listed("left out: derived from the column types", 0)] = []
+    ] = field(default_factory=list)
+    charts: Annotated[list[ChartFile], _listed("left out: derived from the column types", 0)] = (
+        field(default_factory=list)
+    )
     presets: Annotated[
         list[PresetFile], Meta(max_length=20, description="filters under one name, for one click")
-    ] = []
+    ] = field(default_factory=list)
     retention: (
         Annotated[_Duration, _is("how long rows are kept; left out: permanently")] | UnsetType
     ) = UNSET
     rollup: Annotated[
         dict[_Duration, Annotated[_Duration, _is("how long this bucket is kept")]],
         _is("bucket: how long it is kept, as {1h: 90d, 1d: 2y}", max_length=6),
-    ] = {}
+    ] = field(default_factory=dict)
     receive: (
         Annotated[
             ReceiveFile,
             _is(
                 "the profiles of other senders whose samples are rows, if `receive:` of"
                 " kernelscope.yaml switches their protocol on",
-                extra_json_schema={"minProperties": 1},
+                json={"minProperties": 1},
             ),
         ]
         | UnsetType
@@ -395,30 +416,9 @@ def entries(listed: Any) -> Iterator[tuple[int, dict[str, Any]]]:
             yield i, entry
 
 
-def struct_schema(kind: Any) -> dict[str, Any]:
-    """Return the JSON Schema of a Struct, without references, titles and defaults."""
-    whole = msgspec.json.schema(kind)
-    return _plain(whole, whole.pop("$defs", {}))
-
-
-def _plain(rule: Mapping[str, Any], structs: Mapping[str, Any]) -> dict[str, Any]:
-    named = structs[rule["$ref"].rpartition("/")[2]] if "$ref" in rule else {}
-    found = {**named, **rule}
-    plain = {key: found[key] for key in found if key not in ("$ref", "title", "default")}
-    for key in plain.keys() & {"items", "additionalProperties", "propertyNames"}:
-        if isinstance(plain[key], dict):
-            plain[key] = _plain(plain[key], structs)
-    if "anyOf" in plain:
-        plain["anyOf"] = [_plain(each, structs) for each in plain["anyOf"]]
-    if "properties" in plain:
-        parts = plain["properties"].items()
-        plain["properties"] = {name: _plain(each, structs) for name, each in parts}
-    return plain
-
-
 @cache
 def category_schema() -> dict[str, Any]:
     """Return the JSON Schema 2020-12 of a category file, without references."""
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     either = {"oneOf": [{"required": [key]} for key in ("columns", "union")]}
-    return dialect | {"title": "A Kernelscope category"} | struct_schema(CategoryFile) | either
+    return dialect | {"title": "A Kernelscope category"} | json_schema(CategoryFile) | either

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
-import msgspec
-
 from kscope.declare.types.kernel import KernelField
+from kscope.declare.types.wire import Meta, check_of, json_schema
 
 INT64_MAX = 2**63 - 1
 
@@ -98,9 +97,12 @@ class ColumnType:
     # The types that stored values may be declared as later.
     widens_to: frozenset[str] = frozenset()
     json: Mapping[str, Any] = field(init=False)
+    # A quick check of a value, which `encode` completes.
+    fits: Callable[[Any], bool] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "json", msgspec.json.schema(self.wire))
+        object.__setattr__(self, "json", json_schema(self.wire))
+        object.__setattr__(self, "fits", check_of(self.json))
 
     def encoded(self, values: Sequence[Any]) -> Sequence[Any]:
         """Return the values as they are stored; None stays. Raises BadValuesError."""
@@ -150,5 +152,5 @@ def text_type(limit: int, pattern: str = "^[^\\u0000]*$", **more: Any) -> Any:
     Unless it has another pattern, it is without NUL: engines store that in different ways, and
     nothing that a kernel names contains it.
     """
-    schema = {"type": "string", "maxLength": limit} | ({"pattern": pattern} if pattern else {})
-    return Annotated[str, msgspec.Meta(max_length=limit, extra_json_schema=schema | more)]
+    keywords = ({"pattern": pattern} if pattern else {}) | more
+    return Annotated[str, Meta(max_length=limit, json=keywords)]

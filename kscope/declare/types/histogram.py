@@ -6,11 +6,10 @@ from functools import lru_cache
 from itertools import chain
 from typing import Annotated, Any
 
-from msgspec import Meta
-
 from kscope.declare.types.base import ColumnType, Defaults, Role, Storage, whole
 from kscope.declare.types.kernel import KernelField, Kind
 from kscope.declare.types.numbers import COUNT
+from kscope.declare.types.wire import Meta
 
 HISTOGRAM_SLOTS = 64
 # Histograms whose texts are kept.

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
-from msgspec import Meta
-
 from kscope.declare.types.base import INT64_MAX, ColumnType, Role, Storage, whole
 from kscope.declare.types.kernel import KernelField, Kind, whole_number
+from kscope.declare.types.wire import Meta
 
 COUNT = Annotated[int, Meta(ge=0, le=INT64_MAX)]
 _WHOLE = KernelField(frozenset({Kind.NUMBER}), "a whole number", whole_number, takes="a number")

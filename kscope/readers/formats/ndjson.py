@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 
-import msgspec
-
 from kscope.readers.reading.base import Format, Head, Line, ReadError, Reading
-
-_JSON = msgspec.json.Decoder()
+from kscope.readers.reading.jsontext import NotJsonError, decoded
 
 
 def _read(reading: Reading) -> Iterator[Line]:
@@ -15,8 +12,8 @@ def _read(reading: Reading) -> Iterator[Line]:
         if not line.strip():
             continue
         try:
-            row = _JSON.decode(line)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            row = decoded(line)
+        except NotJsonError as error:
             raise ReadError(number, f"is not JSON: {error}") from None
         if not isinstance(row, dict):
             raise ReadError(number, 'is not an object, such as {"process": "mysqld"}')

@@ -6,16 +6,15 @@ https://github.com/jlfwong/speedscope/wiki/Importing-from-custom-sources
 import codecs
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
-
-import msgspec
+from typing import Any, cast
 
 from kscope.profiles.frames import UNKNOWN
 from kscope.profiles.sample import Quantity, Sample, unit_of
 from kscope.readers.reading.base import Format, Head, Line, ReadError, Reading
+from kscope.readers.reading.jsontext import NotJsonError, decoded
 
 _MOST_BYTES = 128 * 1024 * 1024
 _DEEPEST = 10_000
@@ -27,36 +26,27 @@ _SCHEMA = re.compile(
 )
 
 
-class Frame(msgspec.Struct, frozen=True):
-    """A frame; its file and line are left out, as other tools' frames are."""
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A frame begins or ends at a moment."""
 
-    name: str
-
-
-class Shared(msgspec.Struct, frozen=True):
-    """The frames that all profiles refer to."""
-
-    frames: list[Frame]
-
-
-class Event(msgspec.Struct, frozen=True):
-    """A frame begins (O) or ends (C) at a moment."""
-
-    type: Literal["O", "C"]
+    begins: bool
     frame: int
-    at: int | float
+    at: float
 
 
-class Sampled(msgspec.Struct, frozen=True, tag="sampled"):
+@dataclass(frozen=True, slots=True)
+class Sampled:
     """Stacks, the outermost frame first, and their weights."""
 
     name: str
     unit: str
     samples: list[list[int]]
-    weights: list[int | float] = []
+    weights: list[float]
 
 
-class Evented(msgspec.Struct, frozen=True, tag="evented"):
+@dataclass(frozen=True, slots=True)
+class Evented:
     """Frames that begin and end."""
 
     name: str
@@ -64,23 +54,100 @@ class Evented(msgspec.Struct, frozen=True, tag="evented"):
     events: list[Event]
 
 
-class File(msgspec.Struct, frozen=True):
-    """A file of profiles, often one per thread."""
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of profiles, often one per thread; `frames` are the names that all refer to."""
 
-    shared: Shared
+    frames: list[str]
     profiles: list[Sampled | Evented]
-    exporter: str = ""
-    activeProfileIndex: int | None = None  # noqa: N815 - speedscope's name
+    exporter: str
+    active: int
 
 
-_FILE = msgspec.json.Decoder(File)
+class _Shape:
+    """Reads the parts of an object of the file, each of a kind. Raises ReadError."""
+
+    def __init__(self, value: Any, place: str) -> None:
+        if not isinstance(value, dict):
+            raise _wrong(place, "an object")
+        self._value, self._place = value, place
+
+    def text(self, key: str, default: str | None = None) -> str:
+        return cast("str", self._part(key, (str,), "a text", default))
+
+    def whole(self, key: str, default: int | None = None) -> int:
+        return cast("int", self._part(key, (int,), "a whole number", default))
+
+    def number(self, key: str) -> float:
+        return cast("float", self._part(key, (int, float), "a number"))
+
+    def listed(self, key: str, default: list[Any] | None = None) -> list[Any]:
+        return cast("list[Any]", self._part(key, (list,), "a list", default))
+
+    def numbers(self, key: str) -> list[float]:
+        return _all_are(self.listed(key, []), (int, float), f"{self._place}.{key}", "numbers")
+
+    def inner(self, key: str) -> "_Shape":
+        return _Shape(self._value.get(key), f"{self._place}.{key}")
+
+    def _part(self, key: str, kinds: tuple[type, ...], noun: str, default: Any = None) -> Any:
+        value = self._value.get(key)
+        value = default if value is None else value
+        # Not isinstance: true is no number.
+        if type(value) not in kinds:
+            raise _wrong(f"{self._place}.{key}", noun)
+        return value
+
+
+def _all_are(values: list[Any], kinds: Iterable[type], place: str, noun: str) -> list[Any]:
+    if not set(map(type, values)) <= {*kinds}:
+        raise _wrong(place, f"a list of {noun}")
+    return values
+
+
+def _wrong(place: str, noun: str) -> ReadError:
+    return ReadError(1, f"is not speedscope's JSON: {place} is not {noun}")
+
+
+def _file(value: Any) -> File:
+    """Return a file whose parts have the right types. Raises ReadError."""
+    whole = _Shape(value, "$")
+    frames = whole.inner("shared").listed("frames")
+    return File(
+        frames=[_Shape(each, "$.shared.frames[]").text("name") for each in frames],
+        profiles=[_profile(_Shape(each, "$.profiles[]")) for each in whole.listed("profiles")],
+        exporter=whole.text("exporter", ""),
+        active=whole.whole("activeProfileIndex", 0),
+    )
+
+
+def _profile(shape: _Shape) -> Sampled | Evented:
+    name, unit = shape.text("name"), shape.text("unit")
+    match shape.text("type"):
+        case "evented":
+            events = (_Shape(each, "$.profiles[].events[]") for each in shape.listed("events"))
+            return Evented(name, unit, [*map(_event, events)])
+        case "sampled":
+            place = "$.profiles[].samples[]"
+            stacks = _all_are(shape.listed("samples"), (list,), place, "lists")
+            samples = [_all_are(stack, (int,), place, "whole numbers") for stack in stacks]
+            return Sampled(name, unit, samples, shape.numbers("weights"))
+        case other:
+            raise _wrong("$.profiles[].type", f"sampled or evented, but {other[:40]!r}")
+
+
+def _event(shape: _Shape) -> Event:
+    kind = shape.text("type")
+    if kind not in ("O", "C"):
+        raise _wrong("$.profiles[].events[].type", "O or C")
+    return Event(kind == "O", shape.whole("frame"), shape.number("at"))
 
 
 @dataclass(slots=True)
 class _Tree:
     """Stacks as a tree: the place of a frame below another one, and its weight alone."""
 
-    frames: Sequence[Frame]
+    frames: Sequence[str]
     places: dict[tuple[int, int], int] = field(default_factory=dict)
     parents: list[tuple[int, int]] = field(default_factory=lambda: [(-1, -1)])
     depths: list[int] = field(default_factory=lambda: [0])
@@ -109,7 +176,7 @@ class _Tree:
         names = []
         while place:
             place, frame = self.parents[place]
-            names.append(self.frames[frame].name or UNKNOWN)
+            names.append(self.frames[frame] or UNKNOWN)
         return names[::-1]
 
 
@@ -119,7 +186,7 @@ def _read(reading: Reading) -> Iterator[Line]:
     first = reading.options.root is not None or file.exporter == _OURS
     number = 0
     for profile in _chosen(reading, file):
-        tree = _Tree(file.shared.frames)
+        tree = _Tree(file.frames)
         if isinstance(profile, Sampled):
             _add_samples(tree, profile)
         else:
@@ -136,9 +203,10 @@ def _read(reading: Reading) -> Iterator[Line]:
 
 def _decoded(reading: Reading) -> File:
     try:
-        return _FILE.decode(reading.content.whole(_MOST_BYTES).removeprefix(codecs.BOM_UTF8))
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        value = decoded(reading.content.whole(_MOST_BYTES).removeprefix(codecs.BOM_UTF8))
+    except NotJsonError as error:
         raise ReadError(1, f"is not speedscope's JSON: {error}") from None
+    return _file(value)
 
 
 def _chosen(reading: Reading, file: File) -> Sequence[Sampled | Evented]:
@@ -152,8 +220,7 @@ def _chosen(reading: Reading, file: File) -> Sequence[Sampled | Evented]:
         return found
     if not file.profiles:
         return ()
-    active = file.activeProfileIndex or 0
-    shown_first = file.profiles[active if 0 <= active < len(names) else 0]
+    shown_first = file.profiles[file.active if 0 <= file.active < len(names) else 0]
     found = [each for each in file.profiles if each.unit == shown_first.unit]
     left = [each.name for each in file.profiles if each.unit != shown_first.unit]
     if left:
@@ -190,7 +257,7 @@ def _add_events(tree: _Tree, profile: Evented) -> None:
                 raise ReadError(1, f"has events whose times fall, at {event.at}")
             tree.weights[place] += at - before
         before = at
-        if event.type == "O":
+        if event.begins:
             place = tree.below(place, event.frame)
             continue
         parent, frame = tree.parents[place]

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-import msgspec
-
 from kscope.declare.model import Column
 from kscope.declare.types.base import Role, Storage
 from kscope.profiles.sample import Quantity, unit_of
@@ -49,9 +47,10 @@ def _found(field: Field, text: str, unit: str) -> Mapping[str, Any]:
 
 def checked(column: Column, value: Any) -> Any:
     """Return the value if the column takes it. Raises ValueError."""
-    found = msgspec.convert(value, column.type.wire, strict=True)
+    if not column.type.fits(value):
+        raise ValueError(f"{column.name}: {value!r:.40}")
     if column.type.encode:
-        column.type.encode(found)
+        column.type.encode(value)
     return value
 
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from kscope.readers.reading.base import Skipped
+from kscope.readers.reading.jsontext import NotJsonError, decoded
 from kscope.readers.tools.clock import is_time
 from kscope.readers.tools.maps import (
     LONGEST_TEXT,
@@ -21,7 +20,6 @@ from kscope.readers.tools.maps import (
 )
 from kscope.readers.tools.slots import Bucket
 
-_JSON = msgspec.json.Decoder()
 _STATS = {"count", "average", "total"}
 _MAPS = frozenset({"map", "hist", "stats", "tseries"})
 # Printed with print(), or before and behind the maps.
@@ -64,8 +62,8 @@ class JsonLines:
 
     def _decoded(self, number: int, line: str) -> tuple[str, Any]:
         try:
-            found = _JSON.decode(line)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            found = decoded(line)
+        except NotJsonError:
             found = None
         if not isinstance(found, dict):
             # Warnings come between the lines if both are in one file, and the last one may be cut.

@@ -5,17 +5,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import msgspec
-
 from kscope.errors import KscopeError
 from kscope.readers.reading.base import Line, ReadError, Reading, Skipped, Survey
+from kscope.readers.reading.jsontext import NotJsonError, decoded
 from kscope.readers.tools.clock import Clock
 from kscope.readers.tools.map_rows import MapRows, fitness, misfit
 from kscope.readers.tools.maps import LONGEST_MAP, Entry, Exit, Item, Moment, Printed
 from kscope.readers.tools.printings import Printings
 from kscope.readers.tools.tables import Table
 
-_JSON = msgspec.json.Decoder()
 # Words of a survey: the script printed rows; a map was cleared between two printings.
 _ROWS, _SURVEYED, _CLEARED = "rows", "surveyed", "cleared "
 _MOST_MAPS = 1000
@@ -168,8 +166,8 @@ class MapReading:
 
 def _object(number: int, text: str) -> dict[str, object]:
     try:
-        row = _JSON.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        row = decoded(text)
+    except NotJsonError as error:
         raise ReadError(number, f"prints a text that is not JSON: {error}") from None
     assert isinstance(row, dict)
     return row

@@ -13,7 +13,9 @@ import msgspec
 from kscope.declare.columnar import PLACES, SLOTS, parts
 from kscope.declare.model import TIME, Category, Column
 from kscope.declare.types.base import BadValuesError, Role, Storage, whole
+from kscope.declare.types.wire import json_schema
 from kscope.generate.jsonschema import column_schema
+from kscope.server.ingest.decoders import decodable
 from kscope.server.ingest.fast_decode import has_nul, loosened
 from kscope.server.ingest.row_faults import Faults, validator, wrong_value
 
@@ -32,6 +34,8 @@ class ArrayKind:
         self.column = column
         self.code = code
         self.is_stack = column is not None and column.type.role is Role.STACK
+        self._schema = column_schema(column) if column else json_schema(wire)
+        wire = decodable(wire)
         loose = loosened(wire)
         # Lists have no hash, tuples do.
         strict = loose if column and column.type.storage is Storage.HISTOGRAM else wire
@@ -40,7 +44,6 @@ class ArrayKind:
         self._list = types.GenericAlias(list, (strict,))
         self._strict = msgspec.json.Decoder(self._list)
         self._loose = msgspec.json.Decoder(types.GenericAlias(list, (loose,)))
-        self._schema = column_schema(column) if column else msgspec.json.schema(wire)
 
     @cached_property
     def _one(self) -> Any:

@@ -13,7 +13,9 @@ from kscope.declare.envelope import MAX_STACKS, STRING
 from kscope.declare.model import TIME, Category
 from kscope.declare.types.base import Role
 from kscope.declare.types.stack import FOLDED
+from kscope.declare.types.wire import json_schema
 from kscope.server.http.problems import HttpProblem
+from kscope.server.ingest.decoders import decodable
 from kscope.server.ingest.fair_queue import Lane, Steps
 from kscope.server.ingest.fast_decode import Columns, TypedRows, has_nul
 from kscope.server.ingest.row_faults import MAX_FAULTS, Faults, RowSchema, validator, wrong_value
@@ -63,8 +65,8 @@ class TextKind:
 
     @classmethod
     def of(cls, name: str, most: int, wire: Any) -> "TextKind":
-        typed = msgspec.json.Decoder(GenericAlias(list, (wire,)))
-        return cls(name, most, typed, validator(msgspec.json.schema(wire)))
+        typed = msgspec.json.Decoder(GenericAlias(list, (decodable(wire),)))
+        return cls(name, most, typed, validator(json_schema(wire)))
 
 
 STACKS = TextKind.of("stacks", MAX_STACKS, FOLDED)

@@ -13,6 +13,7 @@ import msgspec
 
 from kscope.declare.model import TIME, Category
 from kscope.declare.types.base import BadValuesError
+from kscope.server.ingest.decoders import decodable
 
 _NUL = b"\\u0000"
 
@@ -99,10 +100,10 @@ def _hashable(default: Any) -> Any:
 
 def _row(category: Category, names: Mapping[str, str]) -> Any:
     """Return a struct of the category's rows. `names` are its fields' names by column."""
-    fields: list[Any] = [("time", TIME.type.wire, None)]
+    fields: list[Any] = [("time", decodable(TIME.type.wire), None)]
     for column in category.columns:
         default = (_hashable(column.default),) if column.optional else ()
-        fields.append((names[column.name], loosened(column.type.wire), *default))
+        fields.append((names[column.name], loosened(decodable(column.type.wire)), *default))
     # Columns may have names that no attribute can have.
     return msgspec.defstruct(
         "Row",

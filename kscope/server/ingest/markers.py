@@ -10,11 +10,12 @@ from kscope.query.answers.markers import ALL_HOSTS, KIND, MESSAGE, TABLE
 from kscope.query.parse.timerange import iso, now, parse_moment
 from kscope.server.http.problems import HttpProblem
 from kscope.server.http.request_body import read_small
+from kscope.server.ingest.decoders import decodable
 
 # A message of the longest kind, each character escaped.
 MAX_BODY = 64 * 1024
 _TOO_LARGE = f"a marker has at most {MAX_BODY // 1024} KiB"
-_LABEL, _TEXT = TYPES["label"].wire, TYPES["text"].wire
+_LABEL, _TEXT = decodable(TYPES["label"].wire), decodable(TYPES["text"].wire)
 NewMarker: Any = msgspec.defstruct(
     "NewMarker",
     [
