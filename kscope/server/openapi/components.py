@@ -107,6 +107,11 @@ def refusals(statuses: Iterable[str] = ()) -> dict[str, Any]:
     }
 
 
+def meanings() -> dict[str, str]:
+    """Return the meaning of each status that is not 200."""
+    return {status: text for status, (_, text) in sorted((_ALWAYS | _ASKED).items())}
+
+
 def responses() -> dict[str, Any]:
     """The components that `refusals` refers to."""
     content = {MEDIA_TYPE: {"schema": refer(ProblemDocument)}}
