@@ -111,20 +111,32 @@ static inline void add(struct wait_key *key, u64 us)
     __sync_fetch_and_add(&value->slots[ks_slot(us)], 1);
 }
 
+static inline bool recorded(void *ctx, u32 reason)
+{
+    return reason != DEAD && (ONLY_REASON < 0 || reason == ONLY_REASON) && right_kind(ctx);
+}
+
+static inline void park(void *ctx, u32 tid, u32 reason)
+{
+    struct parked p = {};
+    p.ns = bpf_ktime_get_ns();
+    p.reason = reason;
+#if !HAVE_SWITCHED_IN
+    fill_key(ctx, &p.key);
+#endif
+    if (waiting.update(&tid, &p))
+        ks_lose(KS_LOST_START);
+}
+
 TRACEPOINT_PROBE(sched, sched_switch)
 {
     u32 prev = bpf_get_current_pid_tgid();
     u32 reason = reason_of(args->prev_state);
-    if (ks_wanted() && reason != DEAD && (ONLY_REASON < 0 || reason == ONLY_REASON) &&
-        right_kind(args)) {
-        struct parked p = {};
-        p.ns = bpf_ktime_get_ns();
-        p.reason = reason;
-#if !HAVE_SWITCHED_IN
-        fill_key(args, &p.key);
-#endif
-        if (waiting.update(&prev, &p))
-            ks_lose(KS_LOST_START);
+    if (ks_wanted()) {
+        if (recorded(args, reason))
+            park(args, prev, reason);
+        else /* Left if Linux skipped the program when it ran again; the number is used again. */
+            waiting.delete(&prev);
     }
 #if !HAVE_SWITCHED_IN
     u32 next = args->next_pid;

@@ -99,8 +99,13 @@ static inline void unpark(void *ctx, u32 tid)
 TRACEPOINT_PROBE(sched, sched_switch)
 {
     /* `current` is still the thread that leaves. It sleeps if bit S or D of the state is set. */
-    if ((args->prev_state & 0x3) && ks_wanted())
-        park(args);
+    u32 prev = bpf_get_current_pid_tgid();
+    if (ks_wanted()) {
+        if (args->prev_state & 0x3)
+            park(args);
+        else /* Left if Linux skipped the program when it ran again. */
+            waiting.delete(&prev);
+    }
 #if !HAVE_SWITCHED_IN
     unpark(args, args->next_pid);
 #endif
