@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -273,6 +274,18 @@ def test_filters_and_sums_agree(named: World) -> None:
     found = ask(named, "flamegraph", stack__has="wait_for [libx.so]")
     assert found["total"] == 0b1111 + 2**9
     assert ask(named, "top", by="stack", stack__lacks="main")["total"] == 2**4 + 2**9 + 2**10
+
+
+def test_questions_at_the_same_time_do_not_wait_for_each_other(named: World) -> None:
+    """More questions with a filter on stacks than the database has connections for them."""
+    asked = {"stack__not_regex": "nosuch", "by": ""}
+
+    async def together() -> list[int]:
+        address = "/api/v1/flamegraph/offcputime"
+        requests = (named.http.get(address, params=DAY | asked) for _ in range(16))
+        return [answer.status_code for answer in await asyncio.gather(*requests)]
+
+    assert named.run(together()) == [200] * 16
 
 
 def test_without_names_the_offset_is_a_frame(engine_world: World) -> None:

@@ -9,19 +9,18 @@ alone.
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from kscope.declare.types.base import Storage
-from kscope.query.scan.labels import shown_texts
+from kscope.query.scan.labels import batched, shown_texts
 from kscope.query.scan.names import nameless_stacks, shown_frames
 from kscope.query.scan.pattern import compiled
 from kscope.query.sql.conditions import Condition, Group, conditions, resolved
-from kscope.query.sql.expressions import as_text
+from kscope.query.sql.expressions import as_text, ids
 from kscope.query.sql.operators import FRAME_SEPARATOR
 from kscope.store.backends.deadline import Deadline
 from kscope.store.reader import Reader
@@ -36,6 +35,8 @@ _IN_BUILD = re.compile(r".*[;@].*|[0-9a-f]*", re.DOTALL)
 _WITH_BUILD = re.compile(r"@[0-9a-f]{8}")
 _PARTIAL = ("contains", "startswith", "regex")
 _CHECKED_AT_ONCE = 500
+# Stacks of a statement.
+_FETCHED = 5000
 # Databases bound the size of an expression.
 _MOST_PARTS = 50
 
@@ -60,18 +61,19 @@ async def resolve(reader: Reader, where: Group) -> Group:
         return where
     tests = {each: await asyncio.to_thread(_test, each) for each in wanted}
     found = {each: Found([], []) for each in wanted}
-    candidates = _candidates(reader, set().union(*wanted.values()))
     with reader.deadline.running():
-        async with aclosing(reader.stream(candidates)) as portions:
-            async for rows in portions:
-                stored = {int(key): str(as_text(text)) for key, text in rows}
-                shown = await shown_texts(reader, stored)
-                await asyncio.to_thread(_collect, shown, stored, tests, found, reader.deadline)
+        candidates = await _candidates(reader, set().union(*wanted.values()))
+        # Not a stream: names are asked for with another connection, and questions that each hold
+        # one while they wait for another would wait for each other.
+        for piece in batched(candidates, _FETCHED):
+            stored = await _texts(reader, piece)
+            shown = await shown_texts(reader, stored)
+            await asyncio.to_thread(_collect, shown, stored, tests, found, reader.deadline)
     return resolved(
         where,
         {
-            each: replace(each, also=tuple(ids.also), hidden=tuple(ids.hidden))
-            for each, ids in found.items()
+            each: replace(each, also=tuple(others.also), hidden=tuple(others.hidden))
+            for each, others in found.items()
         },
     )
 
@@ -97,11 +99,18 @@ def _collect(
                 found[where].hidden.append(key)
 
 
-def _candidates(reader: Reader, parts: set[str]) -> sa.Select[Any]:
-    """Select the stacks that have a frame without a name, and one of the parts."""
-    stacks = reader.schema.dictionaries.stack.c
+async def _candidates(reader: Reader, parts: set[str]) -> list[int]:
+    """Return the stacks that have a frame without a name, and one of the parts."""
+    stack = reader.schema.dictionaries.stack.c.id
     fewest = {ADDRESS} if ADDRESS in parts or len(parts) > _MOST_PARTS else parts
-    return nameless_stacks(reader, stacks.id, stacks.frames, parts=fewest)
+    rows = await reader.fetch(nameless_stacks(reader, stack, parts=fewest))
+    return await asyncio.to_thread(lambda: [int(key) for (key,) in rows])
+
+
+async def _texts(reader: Reader, stacks: Sequence[int]) -> dict[int, str]:
+    columns = reader.schema.dictionaries.stack.c
+    rows = await reader.fetch(sa.select(columns.id, columns.frames).where(ids(columns.id, stacks)))
+    return {int(key): str(as_text(text)) for key, text in rows}
 
 
 def _parts(where: Condition, *, has_names: bool) -> set[str]:
