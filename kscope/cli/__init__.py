@@ -2,9 +2,12 @@
 
 import importlib
 import io
+import os
 import sys
+from collections.abc import Mapping
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +16,12 @@ from kscope.cli.missing import explained
 from kscope.cli.output import guard_output
 from kscope.errors import DeclarationError, KscopeError, did_you_mean, without_secrets
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 _INTERRUPTED = 130
+# Set by the scripts of `kscope completion`; click has its name.
+COMPLETING = "_KSCOPE_COMPLETE"
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,10 @@ COMMANDS = {
     "changes": _Command(
         "kscope.cli.changes:changes",
         "Say what is different in a time range, in every data type; NAME=VALUE are filters.",
+    ),
+    "completion": _Command(
+        "kscope.cli.completion:completion",
+        "Print the script with which bash, zsh or fish complete the words of kscope.",
     ),
     "copy": _Command(
         "kscope.cli.copy:copy",
@@ -102,6 +114,17 @@ COMMANDS = {
 }
 
 
+def completed(
+    group: click.Group, ctx: click.Context, incomplete: str, does: Mapping[str, str]
+) -> list["CompletionItem"]:
+    """Return a group's commands, with their sentences, and its options that begin so."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - only shells need it
+
+    found = [CompletionItem(name, help=text) for name, text in sorted(does.items())]
+    options = click.Command.shell_complete(group, ctx, incomplete)
+    return [each for each in found if each.value.startswith(incomplete)] + options
+
+
 class SuggestingGroup(click.Group):
     """Suggest the nearest command, or list all, for an unknown name."""
 
@@ -125,6 +148,10 @@ class LazyGroup(SuggestingGroup):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:
+        does = {name: each.does for name, each in COMMANDS.items()}
+        return completed(self, ctx, incomplete, does)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, each.does) for name, each in sorted(COMMANDS.items())])
@@ -139,6 +166,8 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; an error becomes its text on stderr and its exit code."""
     guard_output()
+    if COMPLETING in os.environ:
+        _complete()
     try:
         try:
             code = cli.main(args=arguments, prog_name="kscope", standalone_mode=False)
@@ -166,6 +195,13 @@ def main(arguments: list[str] | None = None) -> Any:
     except BrokenPipeError:  # standard error is closed
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complete() -> None:
+    """Answer a shell, and exit; if that fails, nothing is shown."""
+    with redirect_stderr(io.StringIO()), suppress(KscopeError, click.ClickException):
+        cli.main(args=[], prog_name="kscope", standalone_mode=False)
+    sys.exit(1)
 
 
 def _show(error: click.ClickException) -> None:

@@ -2,12 +2,12 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kscope.agent.run.configure import probe_category
-from kscope.cli import oneshot, options, otherflags
+from kscope.cli import completed, oneshot, options, otherflags
 from kscope.cli.categories import warn
 from kscope.cli.probeflags import (
     check_limits,
@@ -22,7 +22,10 @@ from kscope.cli.probeplans import configured, named, request_for, settings_for, 
 from kscope.cli.running import prepare, run
 from kscope.config import chosen_settings
 from kscope.declare.files.catalog import CatalogReading, read_catalog
-from kscope.declare.model import Category
+from kscope.declare.model import Catalog, Category
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class ProbeGroup(click.Group):
@@ -32,18 +35,19 @@ class ProbeGroup(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        reading = _reading(ctx)
-        return sorted(c.table for c in reading.catalog if c.probe or c.union)
+        return tables(_reading(ctx).catalog)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         reading = _reading(ctx)
-        category = reading.catalog.get(cmd_name)
-        if category is None:
+        if reading.catalog.get(cmd_name) is None:
             # Its file can be one of the bad ones.
             warn(reading.problems)
-        elif category.union:
-            return union_command(category)
-        return probe_command(probe_category(reading.catalog, cmd_name))
+        return command_of(reading.catalog, cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:
+        catalog = _reading(ctx).catalog
+        does = {each.table: each.prettyname for each in catalog if each.table in tables(catalog)}
+        return completed(self, ctx, incomplete, does)
 
 
 def _reading(ctx: click.Context) -> CatalogReading:
@@ -75,6 +79,19 @@ def agent(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
         caught,
         signature=lambda: signature(config),
     )
+
+
+def tables(catalog: Catalog) -> list[str]:
+    """Return the names of those that have a command."""
+    return sorted(each.table for each in catalog if each.probe or each.union)
+
+
+def command_of(catalog: Catalog, table: str) -> click.Command:
+    """Return the command of a probe or of a union. Raises UsageError if there is none."""
+    category = catalog.get(table)
+    if category is not None and category.union:
+        return union_command(category)
+    return probe_command(probe_category(catalog, table))
 
 
 def probe_command(category: Category) -> click.Command:

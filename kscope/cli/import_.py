@@ -26,8 +26,14 @@ _MOST_NAMED = 20
 
 
 @click.command(name="import", epilog=readeroptions.table_of(FORMATS))
-@click.argument("table")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@options.table
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    shell_complete=lambda _ctx, _param, incomplete: options.files_of(incomplete),
+)
 @click.option("--format", "form", type=click.Choice([*FORMATS]), help="[found by the content]")
 @options.config
 @options.server

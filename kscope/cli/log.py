@@ -29,7 +29,7 @@ _BATCH = 5000
 
 
 @click.command(epilog=readeroptions.table_of(LIVE, live=True))
-@click.argument("table")
+@options.table
 @click.option("--format", "form", type=click.Choice([*LIVE]), help="[found by the first lines]")
 @options.config
 @options.server

@@ -5,9 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kscope.config import checked_path
+from kscope.config import checked_path, chosen_settings
 from kscope.declare import units
+from kscope.declare.files.catalog import read_catalog
 from kscope.errors import ValueFaultError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _LONGEST = 366 * 86400.0
 if TYPE_CHECKING:
@@ -32,6 +36,14 @@ class _File(ParamType[Path]):
         except ValueFaultError as error:
             self.fail(error.fault, param, ctx)
 
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - as click calls it
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list["CompletionItem"]:
+        return files_of(incomplete)
+
 
 class Seconds(ParamType[float]):
     """A length of time in seconds: 90, 500ms, 1.5s, 10m, 1h30m."""
@@ -53,9 +65,33 @@ class Seconds(ParamType[float]):
         return length
 
 
+def files_of(incomplete: str) -> list["CompletionItem"]:
+    """Return the order to a shell to complete the name of a file."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - only shells need it
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def _tables(
+    ctx: click.Context,
+    param: click.Parameter,  # noqa: ARG001 - as click calls it
+    incomplete: str,
+) -> list["CompletionItem"]:
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - only shells need it
+
+    settings = chosen_settings(ctx.params.get("config"))
+    folders = [*settings.categories, *(ctx.params.get("categories") or ())]
+    return [
+        CompletionItem(each.table, help=each.prettyname)
+        for each in read_catalog(folders).catalog
+        if each.table.startswith(incomplete)
+    ]
+
+
 FILE = _File()
 SECONDS = Seconds()
 
+table = click.argument("table", shell_complete=_tables)
 config = click.option(
     "--config", type=FILE, help="Configuration file. [./kernelscope.yaml, if it exists]"
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from kscope.cli.options import FILE, SECONDS, Seconds
+from kscope.cli.options import FILE, SECONDS, Seconds, files_of
 from kscope.config import parse_share
 from kscope.declare.model import Alias, Category, Option
 from kscope.declare.values import exclusive_problem, option_value
@@ -33,6 +33,7 @@ def _converted(convert: Callable[[str], Any]) -> Callable[..., Any]:
 
 _POSITIVE = click.IntRange(1)
 _SWITCH = {"is_flag": True}
+_PLAYED = {"metavar": "FILE", "shell_complete": lambda *given: files_of(given[-1])}
 _SHARE = {"metavar": "PERCENT", "callback": _converted(parse_share)}
 _SENDING: _Flags = (
     ("--server --logger", "ingest address of the server", {"metavar": "URL"}),
@@ -56,7 +57,7 @@ _TRACING: _Flags = (
     ("-f --folded", "print folded stacks; needs no server", _SWITCH),
     ("--json as_json", "print rows; needs no server", _SWITCH),
     ("--record", "write a recording; needs no server", {"type": FILE}),
-    ("--replay", f"play a recording; '{BUNDLED}' is the package's", {"metavar": "FILE"}),
+    ("--replay", f"play a recording; '{BUNDLED}' is the package's", _PLAYED),
     ("--history", "time before now that --replay starts at", {"type": Seconds(0), "default": 0.0}),
 )
 

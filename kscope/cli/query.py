@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from kscope.cli import options
 from kscope.cli.options import FILE
 from kscope.cli.source import DEFAULT_SERVER, Direct, ServerSource, pair, source_of
 from kscope.errors import UsageError
@@ -19,10 +20,12 @@ from kscope.query.export import COMPARISONS, STACKS, TABLES, terminal
 from kscope.query.questions import QUESTIONS
 
 _DRAWN = ("flame", "table")
+# Each once: a comparison has formats that stacks have.
+_FORMATS = dict.fromkeys([*_DRAWN, "json", *TABLES, *STACKS, *COMPARISONS])
 
 
 @click.command()
-@click.argument("table")
+@options.table
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option(
     "--question", "-q", type=click.Choice([*QUESTIONS]), help="[flamegraph, or rows without stacks]"
@@ -37,7 +40,7 @@ _DRAWN = ("flame", "table")
 @click.option(
     "--format",
     "form",
-    type=click.Choice([*_DRAWN, "json", *TABLES, *STACKS, *COMPARISONS]),
+    type=click.Choice([*_FORMATS]),
     help="[flame for a flame graph, or table]",
 )
 @click.option("--server", metavar="URL", help=f"Address of the page. [{DEFAULT_SERVER}]")

@@ -1,10 +1,18 @@
 """Generated files that need the commands and the API: their reference, and the page's types."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
 import click
 
+from kscope.cli.described import (
+    Described,
+    argument,
+    choices,
+    commands,
+    default,
+    paragraphs,
+    takes,
+)
 from kscope.cli.errorreference import error_reference
 from kscope.cli.httpreference import http_reference
 from kscope.config import config_schema
@@ -19,7 +27,6 @@ from kscope.server.openapi.components import ANSWERS, components
 _EXAMPLE = "offcputime"
 _OPTION_HEAD = ("option", "value", "description", "default")
 _Row = tuple[str, str, str, str]
-_NO_WRAP = "\b"
 _TYPES = "web/generated/types.ts"
 _SETTINGS = "schema/kernelscope.schema.json"
 _LOGGER = "packaging/kscope_logger.py"
@@ -30,20 +37,19 @@ READ_BY = {_TYPES: "web/src", _SETTINGS: "kernelscope.yaml", _LOGGER: "kscope/cl
 def pages(group: click.Command, catalog: Catalog) -> Mapping[str, str]:
     """Relative path -> text. `group` has all commands, `catalog` is the built-in one."""
     example = catalog.get(_EXAMPLE)
-    assert isinstance(group, click.Group)
     assert example is not None
     return {
         _TYPES: f"// {notice('kscope/query/answers')}\n\n{typescript(components(ANSWERS))}",
         _SETTINGS: json_file("kscope/config.py", config_schema()),
         _LOGGER: logger_module(notice("kscope/client")),
-        f"{SHARED}/cli.md": page("kscope/cli", "\n".join([*_commands(group), ""])),
+        f"{SHARED}/cli.md": page("kscope/cli", "\n".join([*_commands(group, catalog), ""])),
         f"{SHARED}/errors.md": page("kscope/server", error_reference()),
         f"{SHARED}/http.md": page("kscope/server", http_reference(example)),
-        f"{SHARED}/probes.md": page("kscope/cli", "\n".join([*_probes(catalog), ""])),
+        f"{SHARED}/probes.md": page("kscope/cli", "\n".join([*_probes(group, catalog), ""])),
     }
 
 
-def _commands(group: click.Group) -> Iterator[str]:
+def _commands(group: click.Command, catalog: Catalog) -> Iterator[str]:
     yield from (
         "# Commands",
         "",
@@ -52,19 +58,14 @@ def _commands(group: click.Group) -> Iterator[str]:
         "`kscope agent` and `kscope serve`). `--help` shows the same text for each command.",
         "The flags of each probe are on [a separate page](probes.md).",
     )
-    context = click.Context(group, info_name="kscope")
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        yield from _command(f"kscope {name}", command)
-        for each, inner in getattr(command, "commands", {}).items():
-            yield from _command(f"kscope {name} {each}", inner)
+    for each in commands(group, catalog, ()):
+        yield from _command(each)
 
 
-def _probes(catalog: Catalog) -> Iterator[str]:
+def _probes(group: click.Command, catalog: Catalog) -> Iterator[str]:
     """Yield the flags of `kscope agent` for each probe: those of all probes once."""
     # Imported late, as the command itself.
-    from kscope.cli.agent import probe_command, union_command  # noqa: PLC0415
+    from kscope.cli.agent import tables  # noqa: PLC0415
     from kscope.cli.probeflags import sending, targets  # noqa: PLC0415
 
     shared = [_row(option) for option in (*targets(), *sending())]
@@ -80,21 +81,19 @@ def _probes(catalog: Catalog) -> Iterator[str]:
         "",
         *table(_OPTION_HEAD, shared),
     )
-    for category in sorted(catalog, key=lambda each: each.table):
-        if category.probe:
-            yield from _command(f"kscope agent {category.table}", probe_command(category), shared)
-        elif category.union:
-            yield from _command(f"kscope agent {category.table}", union_command(category), shared)
+    named = tables(catalog)
+    for each in commands(group, catalog, named):
+        if each.words[-1] in named:
+            yield from _command(each, shared)
 
 
-def _command(name: str, command: click.Command, known: Collection[_Row] = ()) -> Iterator[str]:
+def _command(described: Described, known: Collection[_Row] = ()) -> Iterator[str]:
     """Yield a command's help; options that are in `known` are left out."""
-    arguments = [p for p in command.params if isinstance(p, click.Argument)]
-    rows = [_row(p) for p in command.params if isinstance(p, click.Option)]
-    usage = " ".join([name, "[OPTION]...", *map(_argument, arguments)])
-    if isinstance(command, click.Group):
-        usage += " COMMAND" if command.commands else " [PROBE]"
-    yield from ("", f"## `{name}`", "", f"    {usage}", "", *_prose(command.help or ""))
+    name = " ".join(described.words)
+    words = [name, "[OPTION]...", *map(argument, described.arguments), described.after]
+    usage = " ".join(filter(None, words))
+    yield from ("", f"## `{name}`", "", f"    {usage}", "", *_prose(described.command.help or ""))
+    rows = map(_row, described.options)
     if own := [row for row in rows if row not in known]:
         yield ""
         yield from table(_OPTION_HEAD, own)
@@ -102,41 +101,14 @@ def _command(name: str, command: click.Command, known: Collection[_Row] = ()) ->
 
 def _prose(text: str) -> Iterator[str]:
     """Yield the lines; a paragraph that click does not wrap is code."""
-    for index, part in enumerate(text.strip().split("\n\n")):
-        lines = [line.strip() for line in part.splitlines()]
+    for index, (as_it_is, lines) in enumerate(paragraphs(text)):
         if index:
             yield ""
-        if lines[0] == _NO_WRAP:
-            yield from (f"    {line}" for line in lines[1:])
-        else:
-            yield from lines
-
-
-def _argument(argument: click.Argument) -> str:
-    name = argument.metavar or (argument.name or "").upper()
-    return name if argument.required or name.startswith("[") else f"[{name}]"
+        yield from (f"    {line}" for line in lines) if as_it_is else lines
 
 
 def _row(option: click.Option) -> _Row:
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
-    given = option.default
-    default = " ".join(given) if isinstance(given, (list, tuple)) else given
-    shown = option.show_default and default not in (None, "")
-    return names, _takes(option), option.help or "", f"`{default}`" if shown else ""
-
-
-def _takes(option: click.Option) -> str:
-    kind: Any = option.type
-    if option.is_flag:
-        return ""
-    if isinstance(kind, click.Choice):
-        return " ".join(f"`{choice}`" for choice in kind.choices)
-    if option.metavar:
-        return option.metavar
-    least, most = (getattr(kind, name, None) for name in ("min", "max"))
-    if kind.name == "duration":
-        return f"duration from {kind.min:g} s"
-    number = isinstance(kind, (click.types.IntParamType, click.types.FloatParamType))
-    text = "number" if number else str(kind.name)
-    text += f" from {least}" if least is not None else ""
-    return text + (f" to {most}" if most is not None else "")
+    values = " ".join(f"`{each}`" for each in choices(option)) or takes(option)
+    shown = default(option)
+    return names, values, option.help or "", f"`{shown}`" if shown else ""

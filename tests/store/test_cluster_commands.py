@@ -46,7 +46,8 @@ SLOT = 4
 ROW = {"time": EARLIER, "process": "p", "stack": "main", "elapsed": 1}
 # They have no database: they are about a server's address, or files.
 WITHOUT_DATABASE = {
-    *("agent", "doctor", "generate", "import", "log", "marker", "mcp", "spool", "token"),
+    *("agent", "completion", "doctor", "generate", "import", "log", "marker", "mcp"),
+    *("spool", "token"),
 }
 # Those that tests of this module or, of `serve`, of test_cluster.py run.
 WITH_DATABASE = {
