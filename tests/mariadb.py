@@ -26,6 +26,8 @@ class MariaDB:
     port: int
     process: subprocess.Popen[bytes] | None = None
     settings: tuple[str, ...] = ()
+    # A command in front of the server's: to run it in another network.
+    within: tuple[str, ...] = ()
     _numbers: count[int] = field(default_factory=count)
 
     @property
@@ -72,6 +74,7 @@ class MariaDB:
 
     def start(self) -> None:
         command = [
+            *self.within,
             *(needs.mariadb(), "--no-defaults", f"--datadir={self.folder / 'data'}"),
             *(f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1"),
             *(f"--pid-file={self.folder / 'pid'}", "--innodb-buffer-pool-size=64M"),
