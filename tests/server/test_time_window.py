@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 PATH = "/api/v1/ingest"
 ROW = {"process": "mysqld", "pid": 1, "stack": "main;futex_wait", "elapsed": 5}
-# What `few` writes, with bounds.
 BOUNDED = "accept: {newest: 2h, oldest: 90d}\n"
 
 

@@ -74,6 +74,9 @@ def survey(reading: Reading) -> PerfSurvey:
     seen = _Seen()
     for _ in SampleReader(shape, reading.skipped, seen.add).samples(reading.lines()):
         raise AssertionError("no frames are asked for")
+    if not seen.events:
+        # The lines with the shape of a sample are all records of other kinds.
+        raise ReadError(1, "has no samples")
     chosen = _chosen(seen, reading.options.event)
     event = next(name for name in seen.events if name in chosen)
     rate = rates.of(event)

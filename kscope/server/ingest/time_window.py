@@ -126,7 +126,7 @@ def _bound(seconds: float) -> str:
 
 
 def _length(microseconds: int) -> str:
-    """Return a length of time in the largest unit of which there are two."""
+    """Return a length of time in the largest unit that it has two of."""
     seconds = microseconds // SECOND
     for size, name in _UNITS.items():
         if seconds >= 2 * size:
