@@ -90,9 +90,7 @@ def error_reference() -> str:
         types="\n".join(
             table(("type", "meaning"), ((f"`{name}`", text) for name, text in _TYPES.items()))
         ),
-        statuses="\n".join(
-            table(("status", "to rows", "to a question", "fix"), _rows(found))
-        ),
+        statuses="\n".join(table(("status", "to rows", "to a question", "fix"), _rows(found))),
         messages="\n".join(_messages(found)),
         value="…",
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Those that need no server's libraries; a new command is in one of the lists.
 ALONE = {"agent", "doctor", "import", "log", "marker", "spool", "token"}
-# What those of the server are called with, so that nothing but a library can be missing.
+# How those of the server are called, so that nothing but a library can be missing.
 NEEDING = {
     "backup": ("x.db",),
     "changes": (),

@@ -1,6 +1,6 @@
 """The images of packaging/container: built from a bare Debian, and run as compose.yaml says.
 
-There is no engine and no registry: buildah builds and runs in a chroot, in a network of its own.
+There is no engine and no registry: buildah builds and runs in a chroot, in a separate network.
 """
 
 from __future__ import annotations
