@@ -41,7 +41,8 @@ leaf first at `/`, where the agent of 2016 sends them.
 
 $envelope
 
-`schema/generated/TABLE.schema.json` is each table's JSON Schema.
+`schema/generated/TABLE.schema.json` is each table's JSON Schema. `GET /api/v1/openapi.json` on
+this listener describes all that it takes, as the same address does for questions on the other.
 
 $statuses
 

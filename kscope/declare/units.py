@@ -23,7 +23,9 @@ _WHOLE = "([1-9][0-9]{0,5}%s)?"
 PATTERN = f"^(?=[0-9]){''.join(_WHOLE % unit for unit in reversed(SECONDS))}$"
 _PART = re.compile(r"(\d{1,20}(?:\.\d{1,9})?|\.\d{1,9})(us|µs|ms|min|s|m|h|d|w|y)", re.ASCII)
 _NUMBER = re.compile(r"\d{1,20}(?:\.\d{0,9})?|\.\d{1,9}", re.ASCII)
-_AMOUNT = re.compile(r"(\d{1,19}(?:\.\d{1,9})?) ?([KMGT]?(?:iB|B)?)", re.ASCII | re.IGNORECASE)
+_AMOUNT = re.compile(
+    r"(\d{1,19}(?:\.\d{1,9})?) ?((?:[KMGT](?:iB|B)?|B)?)", re.ASCII | re.IGNORECASE
+)
 _LONGEST = 64
 _STEPS = {
     "us": [(_TIMES[unit], unit) for unit in ("d", "h", "min", "s", "ms", "us")],

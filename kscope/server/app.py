@@ -38,6 +38,7 @@ from kscope.server.http.wrong_tokens import WrongTokens
 from kscope.server.ingest.fair_queue import FairQueue
 from kscope.server.ingest.live_catalog import LiveCatalog
 from kscope.server.ingest.routes import Ingest, ingest_routes
+from kscope.server.openapi.rows_in import document_route
 from kscope.server.part import Part
 from kscope.server.read import (
     admin_routes,
@@ -113,7 +114,8 @@ def ingest_app(  # noqa: PLR0913 - the parts of a server
         partial(is_behind, store),
     )
     receivers = receiver_routes(handler, settings.receive, metrics.received)
-    served = [*ingest_routes(handler), *receivers, *metrics_routes(store, metrics)]
+    described = document_route(live, settings.receive)
+    served = [*ingest_routes(handler), *receivers, *metrics_routes(store, metrics), described]
     wrong = WrongTokens("ingest", part.wrong_tokens)
     app = _app(served, settings.ingest, Access(tokens, wrong, settings.hosts), metrics)
     app.state.audit = Audit(wrong.listener)
