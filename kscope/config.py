@@ -45,6 +45,7 @@ MOST_WORKERS = 64
 ADMIN = "admin"
 SCOPES = ("ingest", "read", ADMIN)
 _MAX_PREFIX = 255
+LOG_FORMATS = ("text", "json")
 _SHORTEST, _LONGEST = 0.1, 100 * 365 * 86400.0
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[A-Za-z0-9._-]*))(?::(?P<port>\d+))?", re.ASCII)
 # Kind of text -> its pattern, and the fault of other texts.
@@ -56,6 +57,7 @@ _MATCHED = {
     "cluster": ("[A-Za-z0-9_.-]{1,64}", "is not a cluster's name: letters, digits, . _ -"),
     "sha256": ("[0-9a-f]{64}", "is not the SHA-256 of a token; `kscope token` makes both"),
     "hosts": (r"[A-Za-z0-9_.:*?-]{1,255}", "is not a host's name, or a pattern such as web-*"),
+    "log": ("|".join(LOG_FORMATS), f"is not a format of a log: {' or '.join(LOG_FORMATS)}"),
     "scope": ("|".join(SCOPES), f"is not a scope; known: {', '.join(SCOPES)}"),
     "url": (
         r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?(/[^\s?#@]*)?",
@@ -108,6 +110,7 @@ _TYPES: Mapping[str, Mapping[str, Any]] = {
     "switch": {"type": "boolean"},
     "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     "scope": {"type": "string", "enum": list(SCOPES)},
+    "log": {"type": "string", "enum": list(LOG_FORMATS)},
 }
 
 
@@ -398,6 +401,12 @@ class Settings:
     query_deadline: Annotated[float, _is("duration", "database time per question: 10s")] = 10.0
     new_stacks_per_hour: Annotated[int, _is("bound", "per host; 0: no bound")] = 50_000
     new_strings_per_hour: Annotated[int, _is("bound", "per host; 0: no bound")] = 50_000
+    silent_after: Annotated[
+        float, _is("duration", "a host that sent rows and then none for so long is silent: 10m")
+    ] = 600.0
+    log_format: Annotated[str, _is("log", "of the lines of server and agent: text or json")] = (
+        "text"
+    )
     symbols: Annotated[SymbolSettings, _section(SymbolSettings)] = SymbolSettings()
     receive: Annotated[ReceiveSettings, _section(ReceiveSettings)] = ReceiveSettings()
     agent: Annotated[AgentSettings, _section(AgentSettings)] = AgentSettings()

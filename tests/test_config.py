@@ -269,6 +269,7 @@ WHOLE = {
     "tls": {"certificate": "x", "key": "x", "client_ca": "x"},
     "max_body": "x", "query_deadline": "x", "links": "x", "max_connections": "x",
     "max_connections_per_address": "x", "new_stacks_per_hour": "x", "new_strings_per_hour": "x",
+    "silent_after": "x", "log_format": "x",
     "symbols": {"debuginfod": ["x"], "max_bytes": "x", "max_download": "x"},
     "receive": {"otlp": {"hostname": "x"}, "pyroscope": {"hostname": "x"}},
     "agent": {

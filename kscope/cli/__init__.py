@@ -63,6 +63,10 @@ COMMANDS = {
         "kscope.cli.generate:generate",
         "Generate DDL, JSON Schemas, chart configurations and reference pages.",
     ),
+    "hosts": _Command(
+        "kscope.cli.hosts:hosts",
+        "List the hosts that sent rows in the last day, and say which are silent.",
+    ),
     "import": _Command(
         "kscope.cli.import_:import_",
         "Send recordings of other tools as rows of TABLE.",

@@ -15,6 +15,7 @@ from kscope.cli.described import (
 )
 from kscope.cli.errorreference import error_reference
 from kscope.cli.httpreference import http_reference
+from kscope.cli.metricsreference import metrics_reference
 from kscope.config import config_schema
 from kscope.declare.model import Catalog
 from kscope.generate.logger_module import logger_module
@@ -45,6 +46,7 @@ def pages(group: click.Command, catalog: Catalog) -> Mapping[str, str]:
         f"{SHARED}/cli.md": page("kscope/cli", "\n".join([*_commands(group, catalog), ""])),
         f"{SHARED}/errors.md": page("kscope/server", error_reference()),
         f"{SHARED}/http.md": page("kscope/server", http_reference(example)),
+        f"{SHARED}/metrics.md": page("kscope/server", metrics_reference()),
         f"{SHARED}/probes.md": page("kscope/cli", "\n".join([*_probes(group, catalog), ""])),
     }
 

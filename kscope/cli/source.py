@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -22,12 +23,14 @@ from kscope.declare.types.base import Role
 from kscope.errors import KscopeError, UsageError
 from kscope.query.across.question import QuestionOfAll
 from kscope.query.answers.categories import categories
+from kscope.query.answers.heard import heard_hosts
 from kscope.query.answers.markers import markers, read_question
 from kscope.query.answers.question import BASE, Question
 from kscope.query.export import STACKS, TABLES, titles
 from kscope.query.export.base import JSON
 from kscope.query.parse.scope import category_of
 from kscope.query.responses import Response, respond, respond_of_all, with_missing
+from kscope.store.heard import HeardHosts, read_heard
 from kscope.store.open import open_to_read
 from kscope.store.reader import Reader
 from kscope.store.schema.meta import stored_tables
@@ -73,6 +76,9 @@ class ServerSource:
 
     def markers(self, request: Request, take: Callable[[bytes], object]) -> None:
         self._take("/markers", request, take)
+
+    def heard(self, take: Callable[[bytes], object]) -> None:
+        self._take("/heard", (), take)
 
     def _take(self, place: str, request: Request, take: Callable[[bytes], object]) -> None:
         address = f"{self.url.rstrip('/')}{BASE}{place}?{urllib.parse.urlencode(request)}"
@@ -171,6 +177,16 @@ class Direct:
         async def answer(reader: Reader) -> Response:
             asked = read_question(self.catalog, request)
             found = with_missing(reader, await markers(reader, asked))
+            return Response(JSON.media_type, msgspec.json.encode(found))
+
+        asyncio.run(self._respond(answer, take))
+
+    def heard(self, take: Callable[[bytes], object]) -> None:
+        async def answer(reader: Reader) -> Response:
+            now = time.time()
+            hosts = HeardHosts()
+            hosts.learn(await read_heard(reader.fetch, reader.schema), now)
+            found = heard_hosts(hosts.known(now), now, self.settings.silent_after)
             return Response(JSON.media_type, msgspec.json.encode(found))
 
         asyncio.run(self._respond(answer, take))

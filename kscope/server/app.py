@@ -26,7 +26,8 @@ from kscope.server.http.connections import LISTENERS, Connections, connection_li
 from kscope.server.http.front import Front
 from kscope.server.http.kept_apart import KeptApart
 from kscope.server.http.listener import Server, address_of, listening_socket
-from kscope.server.http.metrics import Families, Metrics, families, metrics_routes
+from kscope.server.http.metric_list import Families
+from kscope.server.http.metrics import Metrics, families, metrics_routes
 from kscope.server.http.problems import HANDLERS
 from kscope.server.http.question_deadline import CancelOnDisconnect
 from kscope.server.http.quotas import Quotas
@@ -55,9 +56,11 @@ from kscope.server.read.routes import CachedAnswers
 from kscope.server.receive.routes import receiver_routes
 from kscope.server.service_manager import State, notify
 from kscope.server.symbols.fetch import Fetcher
+from kscope.server.watching import Watching
 from kscope.store.backends.errors import StoreAway, StoreBusy
 from kscope.store.housekeeping import loop
 from kscope.store.housekeeping.clock import is_behind
+from kscope.store.heard import HeardHosts
 from kscope.store.open import store_of
 from kscope.store.store import Store
 
@@ -97,27 +100,31 @@ def ingest_app(  # noqa: PLR0913 - the parts of a server
     *,
     tokens: Tokens = _NO_TOKENS,
     part: Part = _ALONE,
+    watching: Watching | None = None,
 ) -> Starlette:
     # One body of the largest size, with its rows, always has room when it is alone.
     room = max(settings.max_body * 6, 64 * 1024 * 1024)
     limits = BodyLimits(settings.max_body)
     quotas = Quotas(part.share, metrics.over_quota)
+    metrics.budget = part.budget(room)
     handler = Ingest(
         live,
         store.writer,
         FairQueue(),
         metrics,
         limits,
-        part.budget(room),
+        metrics.budget,
         quotas,
         settings.accept,
         partial(is_behind, store),
+        watching.heard if watching else HeardHosts(),
     )
     receivers = receiver_routes(handler, settings.receive, metrics.received)
     described = document_route(live, settings.receive)
     served = [*ingest_routes(handler), *receivers, *metrics_routes(store, metrics), described]
     wrong = WrongTokens("ingest", part.wrong_tokens)
-    app = _app(served, settings.ingest, Access(tokens, wrong, settings.hosts), metrics)
+    access = Access(tokens, wrong, settings.hosts, metrics.refusals(wrong.listener))
+    app = _app(served, settings.ingest, access, metrics)
     app.state.audit = Audit(wrong.listener)
     return app
 
@@ -130,11 +137,12 @@ def read_app(  # noqa: PLR0913 - the parts of a server
     *,
     tokens: Tokens = _NO_TOKENS,
     part: Part = _ALONE,
+    watching: Watching | None = None,
 ) -> Starlette:
     served = [*metrics_routes(store, metrics), *_READ_ROUTES]
     disconnect = Middleware(CancelOnDisconnect, seconds=settings.query_deadline)
     wrong = WrongTokens("read", part.wrong_tokens)
-    access = Access(tokens, wrong, settings.hosts)
+    access = Access(tokens, wrong, settings.hosts, metrics.refusals(wrong.listener))
     app = _app(served, settings.read, access, metrics, disconnect, Middleware(Compress))
     app.state.reader = store.reader
     app.state.live = live
@@ -144,6 +152,7 @@ def read_app(  # noqa: PLR0913 - the parts of a server
     app.state.checks = CategoryChecks()
     app.state.links = Links(settings.links)
     app.state.described = CachedAnswers()
+    app.state.watching = watching or Watching(store, settings)
     return app
 
 
@@ -159,12 +168,13 @@ def _app(
     is_open = is_loopback(address.host) and not access.tokens.are_required
     if is_open or (access.names and access.wrong.listener == "read"):
         names = frozenset(name.lower().rstrip(".") for name in access.names)
-        middleware.append(Middleware(OwnNames, names=names))
+        middleware.append(Middleware(OwnNames, names=names, refusals=access.refusals))
     app = Starlette(
         routes=served, middleware=[*middleware, *innermost], exception_handlers=HANDLERS
     )
     # Its redirections name the host and the path that a request has behind a proxy.
     app.router.redirect_slashes = False
+    app.state.refusals = access.refusals
     return app
 
 
@@ -245,11 +255,17 @@ async def serve_on(
         if opened is None:
             log.info("stopped before the database was open")
             return
-        files = [tokens.watch(), *(each.watch() for each in _certificates(servers))]
+        watching = Watching(opened[0], settings, reads_figures=part.keeps_house)
+        files = [watching.run(), tokens.watch(), *(each.watch() for each in _certificates(servers))]
         async with _in_background(*opened, settings, servers, part, *files):
-            metrics = Metrics([server.connections for server in servers], whole=part.whole)
-            read.begin(read_app(*opened, settings, metrics, tokens=tokens, part=part))
-            ingest.begin(ingest_app(*opened, settings, metrics, tokens=tokens, part=part))
+            connections = [server.connections for server in servers]
+            metrics = Metrics(connections, whole=part.whole, further=watching.families)
+            read.begin(
+                read_app(*opened, settings, metrics, tokens=tokens, part=part, watching=watching)
+            )
+            ingest.begin(
+                ingest_app(*opened, settings, metrics, tokens=tokens, part=part, watching=watching)
+            )
             # The objects that exist now stay: no collection needs to look at them again.
             gc.freeze()
             ready(lambda: [*families(opened[0], metrics)])

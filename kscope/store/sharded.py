@@ -7,7 +7,8 @@ background work. The questions go to tables over all of them.
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import reduce
 
 from kscope.config import ClickHouse
 from kscope.declare.model import Catalog
@@ -49,15 +50,20 @@ class ShardedWriter:
     @property
     def counters(self) -> Counters:
         """Return the sums of all shards."""
-        each = [part.store.writer.counters for part in self._parts]
-        sums = {
-            kind.name: sum(getattr(one, kind.name) for one in each) for kind in fields(Counters)
-        }
-        return Counters(**sums)
+        each = (part.store.writer.counters for part in self._parts)
+        return reduce(Counters.plus, each, Counters())
 
     @property
     def waiting_rows(self) -> int:
         return sum(part.store.writer.waiting_rows for part in self._parts)
+
+    @property
+    def waiting_limit(self) -> int:
+        return sum(part.store.writer.waiting_limit for part in self._parts)
+
+    @property
+    def oldest_seconds(self) -> float:
+        return max(part.store.writer.oldest_seconds for part in self._parts)
 
     async def write(self, batch: Batch) -> Stored:
         part = self._parts[shard_of(batch.host, len(self._parts))]

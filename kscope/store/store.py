@@ -29,6 +29,14 @@ class Writer(Protocol):
     def waiting_rows(self) -> int:
         """Return the number of rows that wait for a commit."""
 
+    @property
+    def waiting_limit(self) -> int:
+        """Return the most rows that may wait."""
+
+    @property
+    def oldest_seconds(self) -> float:
+        """Return for how long the oldest batch waits; 0 if none waits."""
+
     async def write(self, batch: Batch) -> Stored:
         """Store a batch. Raises StoreError."""
 

@@ -51,7 +51,18 @@ WITHOUT_DATABASE = {
 }
 # Those that tests of this module or, of `serve`, of test_cluster.py run.
 WITH_DATABASE = {
-    *("backup", "changes", "copy", "migrate", "query", "restore", "retention", "serve", "symbols"),
+    *(
+        "backup",
+        "changes",
+        "copy",
+        "hosts",
+        "migrate",
+        "query",
+        "restore",
+        "retention",
+        "serve",
+        "symbols",
+    ),
 }
 
 

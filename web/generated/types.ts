@@ -330,6 +330,28 @@ export interface FrameChange {
 }
 
 /**
+ * `last` is when its rows were stored last, in microseconds; `program` is what sent them, such
+ * as `kscope/0.1.0`, empty if it is not known.
+ */
+export interface HeardHost {
+  host: string;
+  last: number;
+  silent: boolean;
+  program: string;
+}
+
+/**
+ * The silent hosts first, and of them the one that was heard last. `now` is in microseconds;
+ * a host is silent after `silent_after` seconds without rows, and left out a day later.
+ */
+export interface HeardHosts {
+  now: number;
+  silent_after: number;
+  silent: number;
+  hosts: HeardHost[];
+}
+
+/**
  * `counts[i][j]`: events in the step from `times[i]`, of sizes from `lower[j]`.
  *
  * `upper` ends the last bin; times, `step` and `interval` are in microseconds, as those of a time

@@ -5,8 +5,8 @@ import binascii
 import ipaddress
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -16,6 +16,7 @@ from kscope.config import Token
 from kscope.errors import shown
 from kscope.server.http.connections import address_group
 from kscope.server.http.problems import OPEN_PATHS, HttpProblem, problem
+from kscope.server.http.refusals import Refusals
 from kscope.server.http.tokens import Tokens, has_expired
 from kscope.server.http.wrong_tokens import PERIOD_SECONDS, WrongTokens
 
@@ -39,6 +40,7 @@ class Access:
     tokens: Tokens
     wrong: WrongTokens
     names: Sequence[str] = ()
+    refusals: Refusals = field(default_factory=Refusals, hash=False)
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,12 @@ class RequireToken:
         if scope["type"] == "http" and self.access.tokens.are_required:
             refusal = None if scope["path"] in OPEN_PATHS else self._refusal(scope)
             if refusal is not None:
-                await refusal(scope, receive, send)
+                self.access.refusals.note(refusal.response.status_code, refusal.reason)
+                await refusal.response(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _refusal(self, scope: Scope) -> "_Refusal | None":
         text = _presented(Headers(scope=scope).get("authorization", ""))
         address = address_group((scope.get("client") or ("",))[0])
         declared = self.access.tokens.matching(text) if text else []
@@ -73,15 +76,25 @@ class RequireToken:
             return None
         if found:
             wrong.note_scope(found[0].name, address)
-            return problem(403, f"this token has no scope '{wrong.listener}'")
+            return _Refusal(problem(403, f"this token has no scope '{wrong.listener}'"), "scope")
         if declared:
             wrong.note_expired(declared[0].name, address)
-            return _challenge("this token has expired: ask for a new one")
+            return _Refusal(
+                _challenge("this token has expired: ask for a new one"), "expired token"
+            )
         if text and wrong.add(address):
             detail = "too many wrong tokens from this address: send a right one"
             headers = {"Retry-After": str(PERIOD_SECONDS), "Connection": "close"}
-            return problem(429, detail, headers=headers)
-        return _challenge("a token is needed: send it as Authorization: Bearer TOKEN")
+            return _Refusal(problem(429, detail, headers=headers), "throttled")
+        needed = _challenge("a token is needed: send it as Authorization: Bearer TOKEN")
+        return _Refusal(needed, "no token")
+
+
+class _Refusal(NamedTuple):
+    """An answer, and the reason that is counted."""
+
+    response: Response
+    reason: str
 
 
 def tokens_of(scope: Scope) -> Sequence[Token]:
@@ -123,10 +136,12 @@ class OwnNames:
 
     app: ASGIApp
     names: AbstractSet[str]
+    refusals: Refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS and not self._is_own(scope):
             detail = "this name does not belong to this server: list it under `hosts`"
+            self.refusals.note(403, "name")
             await problem(403, detail)(scope, receive, send)
             return
         await self.app(scope, receive, send)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from kscope.config import Settings
 from kscope.server.http.log_throttle import ThrottledLog
+from kscope.server.http.refusals import Refusals
 
 # Files that are not connections: the database's, the categories', the log's.
 _OTHER_FILES = 128
@@ -76,6 +77,7 @@ class Connections:
     refused: int = 0
     ended: Counter[str] = field(default_factory=Counter)
     answers: Counter[int] = field(default_factory=Counter)
+    refusals: Refusals = field(default_factory=Refusals)
     _phases: dict[Phase, OrderedDict[Connection, float]] = field(init=False)
     _addresses: Counter[str] = field(default_factory=Counter)
     _starts: deque[Callable[[], object]] = field(default_factory=deque)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from kscope.server.http.problems import HttpProblem
 
@@ -12,6 +13,12 @@ _SMALL_PART = 1 / 32
 _LARGE_PART = 3 / 4
 # A number for each process, in a process alone or in memory that several share.
 Words = list[int] | memoryview
+
+
+class FullMemoryProblem(HttpProblem):
+    """The bodies under way use all the memory that they may."""
+
+    reason: ClassVar[str] = "full memory"
 
 
 class Budget:
@@ -66,7 +73,7 @@ class Share:
             )
         with budget.lock:
             if budget.used + count > most:
-                raise HttpProblem(
+                raise FullMemoryProblem(
                     503,
                     "the server is handling many bodies: send later",
                     headers={"Retry-After": "1", "Connection": "close"},

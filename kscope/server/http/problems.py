@@ -15,6 +15,7 @@ from starlette.responses import Response
 from kscope.errors import KscopeError
 from kscope.query.parse.errors import Complaint, QueryError
 from kscope.server.http.log_throttle import ThrottledLog
+from kscope.server.http.refusals import Refusals
 from kscope.store.backends.errors import BatchRefused, QueryTimeout, StoreError
 
 # Open to all, because a load balancer has no token. Busy servers answer these first.
@@ -49,13 +50,22 @@ class ProblemDocument(msgspec.Struct, frozen=True):
 
 @dataclass
 class HttpProblem(Exception):  # noqa: N818 - RFC 9457's word
-    """Raise it anywhere below a route. `type` is RFC 9457's, by which a program may decide."""
+    """Raise it anywhere below a route. `type` is RFC 9457's, by which a program may decide.
+
+    `reason` is one of REASONS; empty for that of most answers of this status.
+    """
 
     type: ClassVar[str] = "about:blank"
+    reason: ClassVar[str] = ""
     status: int
     detail: str
     faults: Sequence[Fault] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def why(self) -> str:
+        """Return the reason; if the store's error is the cause, that of it."""
+        return self.__cause__.reason if isinstance(self.__cause__, StoreError) else self.reason
 
 
 def problem(
@@ -98,6 +108,27 @@ def _fault(complaint: Complaint) -> Fault:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
+    answer = _answer_to(request, error)
+    refusals: Refusals | None = getattr(request.app.state, "refusals", None)
+    if refusals is not None:
+        refusals.note(answer.status_code, _reason(error))
+    return answer
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case HttpProblem():
+            return error.why
+        case StoreError():
+            return error.reason
+        case ClientDisconnect():
+            return "late"
+        case KscopeError():
+            return "question"
+    return ""
+
+
+def _answer_to(request: Request, error: Exception) -> Response:
     match error:
         case HttpProblem():
             _note(request, error)

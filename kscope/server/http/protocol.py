@@ -2,6 +2,7 @@
 
 import asyncio
 from asyncio import sslproto
+from http import HTTPStatus
 
 import httptools
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -361,4 +362,7 @@ class BoundedProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def _write(self, status: int, detail: str) -> None:
         self._connections.answers[status] += 1
+        self._connections.refusals.note(
+            status, "not HTTP" if status == HTTPStatus.BAD_REQUEST else ""
+        )
         self.transport.write(raw_problem(status, detail, self.server_state.default_headers))

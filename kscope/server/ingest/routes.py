@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from kscope.config import AcceptSettings
 from kscope.errors import printable
+from kscope.query.answers.heard import is_host
 from kscope.server.http.auth import check_host
 from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.memory_budget import Budget, Share
@@ -28,8 +29,9 @@ from kscope.server.ingest.markers import marker_rows
 from kscope.server.ingest.row_faults import UnknownName
 from kscope.server.ingest.time_window import OutsideWindow, sentence
 from kscope.store.backends.in_thread import in_thread
+from kscope.store.heard import RECENT, HeardHosts
 from kscope.store.store import Writer
-from kscope.store.write.batch import Batch
+from kscope.store.write.batch import Batch, Stored
 
 # Clients of 2016 send urllib's default, the type of a form; curl and scripts send the others.
 _ACCEPTED_TYPES = frozenset(
@@ -94,6 +96,7 @@ class Ingest:
     accept: AcceptSettings = field(default_factory=AcceptSettings)
     # Whether the server's clock is behind at a time (us).
     is_behind: Callable[[int], Awaitable[bool]] = _never
+    heard: HeardHosts = field(default_factory=HeardHosts)
     old: ThrottledLog = field(default_factory=lambda: ThrottledLog(log))
 
     async def of_2016(self, request: Request) -> Response:
@@ -134,7 +137,7 @@ class Ingest:
 
     async def _stored(self, request: Request, batch: Batch, *, tells: bool = True) -> Response:
         self.check(request, batch)
-        stored = await self.writer.write(batch)
+        stored = await self.write(request, batch)
         answer = {"stored": stored.rows, "duplicate": stored.duplicate}
         if (told := self.old_rows(batch)) and tells:
             answer |= {"past_retention": batch.old, "detail": "; ".join(told)}
@@ -146,6 +149,16 @@ class Ingest:
         if told:
             self.old.warning(f"{printable(batch.host)}: {'; '.join(told)}")
         return told
+
+    async def write(self, request: Request, batch: Batch) -> Stored:
+        """Store a batch, and note its host as heard. Raises StoreError."""
+        stored = await self.writer.write(batch)
+        now = time.time()
+        host = batch.host
+        if is_host(host) and self.heard.is_news(host, now) and batch.newest > now - RECENT:
+            program = request.headers.get("user-agent", "").partition(" ")[0]
+            self.heard.note(host, now, program)
+        return stored
 
     def check(self, request: Request, batch: Batch) -> None:
         """Raise HttpProblem if the request's token may not bring these rows, or not now."""

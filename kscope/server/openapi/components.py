@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from kscope.query.answers.categories import Categories, Charts, Checked
+from kscope.query.answers.heard import HeardHosts
 from kscope.query.answers.markers import Markers
 from kscope.query.questions import OF_ALL, QUESTIONS
 from kscope.server.http.problems import MEDIA_TYPE, ProblemDocument
@@ -56,6 +57,7 @@ ANSWERS: tuple[type, ...] = (
     Categories,
     Charts,
     Checked,
+    HeardHosts,
     Markers,
     ServerInfo,
     TokenList,

@@ -5,6 +5,7 @@ from typing import Any
 
 from kscope.declare.model import Catalog, Category
 from kscope.query.answers.categories import Categories, Charts, Checked
+from kscope.query.answers.heard import HeardHosts
 from kscope.query.answers.markers import PARAMETERS, Markers
 from kscope.query.answers.question import BASE
 from kscope.query.export.nested import Nested
@@ -49,6 +50,11 @@ def paths(catalog: Catalog) -> dict[str, Any]:
             "The tokens that the server accepts, without their hashes; for the scope `admin`.",
             _json(refer(TokenList)),
         ),
+        f"{BASE}/heard": _get(
+            "heard",
+            "The hosts that sent rows in the last day, and which of them are silent.",
+            _json(refer(HeardHosts)),
+        ),
         f"{BASE}/openapi.json": _get("openapi", "This document.", _json({"type": "object"})),
         "/api/getcategories": _get(
             "getcategories", "Columns by table, as in 2016.", _json(_GETCATEGORIES)
@@ -58,7 +64,7 @@ def paths(catalog: Catalog) -> dict[str, Any]:
         "/readyz": _get(
             "readyz", "Whether the database responds; no token needed.", _PLAIN, ("503",)
         ),
-        "/metrics": _get("metrics", "Counters of the server, for Prometheus.", _PLAIN),
+        "/metrics": _get("metrics", "Metrics of the server, for Prometheus.", _PLAIN),
     }
 
 

@@ -90,6 +90,11 @@ async def _rows(request: Request) -> Response:
     return problem(405, detail, headers={"Allow": "GET", "Connection": "close"})
 
 
+async def _heard(request: Request) -> Response:
+    watching = request.app.state.watching
+    return json_response(watching.hosts())
+
+
 async def _openapi(request: Request) -> Response:
     state = request.app.state
     of = state.reader.catalog, state.settings.base_path
@@ -171,6 +176,7 @@ async def _cut(content: bytes) -> AsyncIterator[bytes]:
 routes = [
     Route(f"{BASE}/categories", _categories, methods=["GET"]),
     Route(f"{BASE}/server", _server, methods=["GET"]),
+    Route(f"{BASE}/heard", _heard, methods=["GET"]),
     Route(f"{BASE}/openapi.json", _openapi, methods=["GET"]),
     # Only to say where rows go.
     Route("/", _rows, methods=["POST"], include_in_schema=False),

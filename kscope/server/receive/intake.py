@@ -13,6 +13,7 @@ from kscope.config import ReceiverSettings
 from kscope.server.http.memory_budget import Share
 from kscope.server.http.metrics import ReceiveCounts
 from kscope.server.http.problems import HttpProblem, store_problem
+from kscope.server.http.refusals import reason_of
 from kscope.server.ingest.decompress import decompressor
 from kscope.server.ingest.fair_queue import Lane, Steps
 from kscope.server.ingest.routes import Ingest, key_of, refuse_pages
@@ -26,8 +27,6 @@ Reader = Callable[[bytearray, Gathered], Steps[None]]
 
 # Batches that wait for one commit.
 _AT_ONCE = 100
-_REASONS = {400: "damaged", 403: "web page", 408: "late", 413: "too large", 415: "format",
-            422: "damaged", 429: "quota"}  # fmt: skip
 _MOST_LOGGED = 200
 
 log = logging.getLogger(__name__)
@@ -62,8 +61,9 @@ class Intake:
         try:
             yield
         except HttpProblem as problem:
-            reason = getattr(problem, "reason", _REASONS.get(problem.status, "busy"))
-            self.counts.refused[self.protocol, reason] += 1
+            reason = reason_of(problem.status, problem.why)
+            # There is no schema of profiles.
+            self.counts.refused[self.protocol, "damaged" if reason == "schema" else reason] += 1
             raise
 
     async def store(self, request: Request, read: Reader) -> Gathered:
@@ -106,7 +106,7 @@ class Intake:
                 self.ingest.check(request, batch)
             for start in range(0, len(batches), _AT_ONCE):
                 some = batches[start : start + _AT_ONCE]
-                await asyncio.gather(*map(self.ingest.writer.write, some))
+                await asyncio.gather(*(self.ingest.write(request, each) for each in some))
             gathered.old = [said for batch in batches for said in self.ingest.old_rows(batch)]
         return gathered
 

@@ -2,10 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from kscope.server.http.metrics import Families, Family, is_counter
-
-# Each process sees the same thing: the sum would count it several times.
-_SEEN_BY_ALL = frozenset({"kscope_shards_missing"})
+from kscope.server.http.metric_list import Families, Family, is_counter, takes_most
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -30,8 +27,8 @@ def counters(families: Families) -> Families:
 
 
 def _adder(name: str) -> Callable[[Iterable[float]], float]:
-    return max if name in _SEEN_BY_ALL else sum
+    return max if takes_most(name) else sum
 
 
 def _family(name: str, text: str, values: dict[Labels, float]) -> Family:
-    return name, text, [(dict(labels), value) for labels, value in sorted(values.items())]
+    return name, text, [(dict(labels), value) for labels, value in values.items()]

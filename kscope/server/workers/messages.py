@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from kscope.server.http.metrics import Families
+from kscope.server.http.metric_list import Families
 
 # The counts of a worker take some kilobytes; their labels come from small sets.
 _MAX_BYTES = 1 << 22

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from kscope.config import Address, AgentSettings, Settings
 from kscope.errors import KscopeError
 from kscope.server.app import Sockets, bound, stop_on_signals
-from kscope.server.http.metrics import Families
+from kscope.server.http import metric_list
+from kscope.server.http.metric_list import Families
 from kscope.server.workers.adding import added, counters
 from kscope.server.workers.launch import Start, launched
 from kscope.server.workers.memory import SharedMemory, made
@@ -244,10 +245,9 @@ class Crew:
     def _whole(self) -> Families:
         running = sum(worker.ready for worker in self._workers.values())
         ours: Families = [
-            ("kscope_workers_running", "processes that serve the listeners", [({}, running)]),
-            ("kscope_workers_restarted_total", "processes that ended and were started again",
-             [({}, self._restarts)]),
-        ]  # fmt: skip
+            metric_list.WORKERS.of(running),
+            metric_list.RESTARTS.of(self._restarts),
+        ]
         counts = [worker.counted for worker in self._workers.values()]
         return added([self._ended, *counts, ours])
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from kscope.errors import KscopeError
 from kscope.server.app import Count, Servers, serve_on, servers_on, stop, stop_on_signals
 from kscope.server.http.memory_budget import Budget
-from kscope.server.http.metrics import Families
+from kscope.server.http.metric_list import Families
 from kscope.server.http.metrics import Whole as AskWhole
 from kscope.server.http.problems import HttpProblem
 from kscope.server.http.wrong_tokens import ALLOWED

@@ -49,6 +49,22 @@ class Relation:
     takes_rows: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The bytes that a database has, and those that are free on its disk; None if not known."""
+
+    used: int | None = None
+    free: int | None = None
+
+    def plus(self, other: "Space") -> "Space":
+        """Return the space of two databases."""
+        return Space(_sum(self.used, other.used), _sum(self.free, other.free))
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one + (other or 0)
+
+
 class Session(ABC):
     """One connection: a write transaction, the statements of a migration, or a reader."""
 
@@ -155,6 +171,8 @@ class Backend(ABC):
         self._questions = ReaderPool(readers, self._connect_reader, grace)
         # Housekeeping: no question waits for it.
         self._background = ReaderPool(1, self._connect_reader, grace)
+        # For those who watch the server, also while all others are busy.
+        self._looks = ReaderPool(1, self._connect_reader, grace)
         self._pings = Pings(self._ping)
 
     @abstractmethod
@@ -171,9 +189,9 @@ class Backend(ABC):
         """Return the parts of the database that were away since then (monotonic clock)."""
         return []
 
-    def gauges(self) -> Mapping[str, tuple[str, int]]:
-        """Return name -> description and value, for /metrics."""
-        return {"kscope_readers_busy": ("questions that are being answered", self._questions.busy)}
+    def gauges(self) -> Mapping[str, int]:
+        """Return name -> value, for /metrics, which knows the names."""
+        return {"kscope_readers_busy": self._questions.busy}
 
     async def checkpoint(self) -> None:
         """Shorten a log that has grown, if the database does not do so by itself."""
@@ -228,6 +246,19 @@ class Backend(ABC):
             async with self._background.lend(_now() + seconds) as session:
                 yield session
 
+    @asynccontextmanager
+    async def look(self, seconds: float) -> AsyncIterator[Session]:
+        """Lend a session for short statements of those who watch the server: it cannot write, and
+        neither questions nor housekeeping share its connection.
+        """
+        with self.translating():
+            async with self._looks.lend(_now() + seconds) as session:
+                yield session
+
+    async def space(self, session: Session) -> Space:  # noqa: ARG002
+        """Return the space that the database uses; the session is one of look()."""
+        return Space()
+
     async def fetch(self, statement: sa.Select[Any], until: float) -> Sequence[Sequence[Any]]:
         """Return all rows; cancel the statement at `until`, a time of the event loop's clock."""
         with self.translating():
@@ -275,6 +306,7 @@ class Backend(ABC):
         await self._pings.close()
         await self._questions.close()
         await self._background.close()
+        await self._looks.close()
 
 
 def _now() -> float:

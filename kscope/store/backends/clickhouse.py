@@ -26,7 +26,14 @@ from kscope.generate.clickhouse.layout import Use, layout_of
 from kscope.generate.clickhouse.statements import CHANGING, lease_creation
 from kscope.generate.clickhouse.tables import LEASE, VERSION
 from kscope.store.backends.appending import SETTLED_SECONDS, WRITE_SECONDS, AppendingSession, Duties
-from kscope.store.backends.base import BACKGROUND_SECONDS, Backend, ReadSession, Relation
+from kscope.store.backends.base import (
+    BACKGROUND_SECONDS,
+    Backend,
+    ReadSession,
+    Relation,
+    Session,
+    Space,
+)
 from kscope.store.backends.clickhouse_client import (
     ANSWER_SECONDS,
     Clients,
@@ -176,6 +183,14 @@ class ClickHouseBackend(Backend, Duties):
 
     async def rows_may_come(self) -> bool:
         return self._lost_one_lately() or await self.leases.others_present(SETTLED_SECONDS)
+
+    async def space(self, session: Session) -> Space:
+        ((used,),) = await session.rows(
+            "SELECT sum(bytes_on_disk) FROM system.parts"
+            " WHERE active AND database = currentDatabase()"
+        )
+        ((free,),) = await session.rows("SELECT min(free_space) FROM system.disks")
+        return Space(int(used), int(free))
 
     def translated(self, error: Exception) -> BaseException:
         return translated(self.settings, error)

@@ -77,9 +77,8 @@ class ClusterBackend(ClickHouseBackend):
         for server in self._servers:
             await server.clients.close()
 
-    def gauges(self) -> Mapping[str, tuple[str, int]]:
-        missing = ("shards that do not answer", len(self._away))
-        return {**super().gauges(), "kscope_shards_missing": missing}
+    def gauges(self) -> Mapping[str, int]:
+        return {**super().gauges(), "kscope_shards_missing": len(self._away)}
 
     def missing(self, since: float) -> list[str]:
         return [name for name, when in sorted(self._last_away.items()) if when >= since]

@@ -14,6 +14,8 @@ class StoreError(KscopeError):
     """
 
     retry_after = 10
+    # For the counts of refusals.
+    reason = "database"
     # The store has logged it already, once.
     logged = False
 
@@ -39,6 +41,8 @@ class StoreMoved(StoreFault):
 class StoreBusy(StoreError):  # noqa: N818
     """Try again after `retry_after` seconds."""
 
+    reason = "busy"
+
     def __init__(self, message: str, retry_after: int = 1, *, public: str = "") -> None:
         super().__init__(message, public=public)
         self.retry_after = retry_after
@@ -56,8 +60,16 @@ class BatchRefused(StoreError):  # noqa: N818
     """The database never accepts this batch; do not send it again."""
 
 
+class QueueFull(StoreBusy):
+    """Too many rows wait for a commit."""
+
+    reason = "full queue"
+
+
 class BatchInDoubt(StoreBusy):
     """The batch may be stored, or be about to be: send it again later."""
+
+    reason = "in doubt"
 
     def __init__(self, seconds: int) -> None:
         text = "an earlier attempt to store this batch may still run: send it again later"
@@ -67,9 +79,13 @@ class BatchInDoubt(StoreBusy):
 class StaleDeclaration(StoreBusy):
     """The batch was checked against a declaration that has changed since."""
 
+    reason = "declaration"
+
 
 class QueryTimeout(StoreError):  # noqa: N818
     """A statement was cancelled at its deadline."""
+
+    reason = "deadline"
 
 
 class NoReader(StoreBusy):

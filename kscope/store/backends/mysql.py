@@ -17,7 +17,7 @@ from databases.core import Connection
 from sqlalchemy.dialects.mysql import pymysql
 
 from kscope.config import MySQL
-from kscope.store.backends.base import Backend, ReadSession, Session
+from kscope.store.backends.base import Backend, ReadSession, Session, Space
 from kscope.store.backends.errors import StoreBusy
 from kscope.store.backends.mysql_errors import server, translated
 from kscope.store.backends.statements import Repeating, compiled
@@ -68,7 +68,7 @@ class MySQLBackend(Backend):
         super().__init__(pymysql.dialect(paramstyle="pyformat"), READERS, _GRACE)
         self._settings = settings
         self._writer = self._database(_WRITER, 2, stmt_cache_size=32, read_timeout=_ANSWER_SECONDS)
-        self._readers = self._database(_READER, READERS + 1, conv=_DECODERS)
+        self._readers = self._database(_READER, READERS + 2, conv=_DECODERS)
         self._kills: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -130,6 +130,13 @@ class MySQLBackend(Backend):
                     await session.run("SELECT RELEASE_LOCK(CONCAT('kscope ', DATABASE()))")
         finally:
             await database.disconnect()
+
+    async def space(self, session: Session) -> Space:
+        ((used,),) = await session.rows(
+            "SELECT SUM(data_length + index_length) FROM information_schema.tables"
+            " WHERE table_schema = DATABASE()"
+        )
+        return Space(used=int(used or 0))
 
     def _database(self, init_command: str, size: int, **options: Any) -> Database:
         chosen = self._settings

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from databases import Database
 from sqlalchemy.dialects.sqlite import pysqlite
 
-from kscope.store.backends.base import Backend, ReadSession, Result, Session
+from kscope.store.backends.base import Backend, ReadSession, Result, Session, Space
 from kscope.store.backends.coded import is_constant
 from kscope.store.backends.errors import StoreBusy, StoreError, StoreFault, StoreMoved
 from kscope.store.backends.sqlite_errors import WRITABLE, translated, unreachable
@@ -133,9 +133,19 @@ class SQLiteBackend(Backend):
         if writer is not None:
             await writer.__aexit__()
 
-    def gauges(self) -> Mapping[str, tuple[str, int]]:
-        size = ("size of SQLite's write-ahead log", self._log_size())
-        return {**super().gauges(), "kscope_wal_bytes": size}
+    def gauges(self) -> Mapping[str, int]:
+        return {**super().gauges(), "kscope_wal_bytes": self._log_size()}
+
+    async def space(self, session: Session) -> Space:  # noqa: ARG002
+        return await asyncio.to_thread(self._space)
+
+    def _space(self) -> Space:
+        try:
+            disk = os.statvfs(self.path.parent)
+            used = self.path.stat().st_size + self._log_size()
+        except OSError:
+            return Space()  # readyz says what is wrong
+        return Space(used, disk.f_bavail * disk.f_frsize)
 
     async def checkpoint(self) -> None:
         """Truncate the log when it has grown; new readers wait for that.

@@ -7,7 +7,7 @@ from typing import Any
 
 from kscope.declare.model import Category
 from kscope.declare.types.base import Storage
-from kscope.store.backends.coded import Coded
+from kscope.store.backends.coded import Coded, distinct
 from kscope.store.sums.grouping import summed_names
 
 # The keys of a batch's memo and of its form in the answer that is stored. Tables have other names.
@@ -76,6 +76,12 @@ class Batch:
     @property
     def host(self) -> str:
         return next((rows.columns[1][0] for rows in self.tables if len(rows)), "")
+
+    @property
+    def newest(self) -> float:
+        """Return the time of the newest row, in seconds since 1970; 0 without rows."""
+        newest = (max(distinct(rows.columns[0])) for rows in self.tables if len(rows))
+        return max(newest, default=0) / 1_000_000
 
     def __len__(self) -> int:
         return sum(map(len, self.tables))

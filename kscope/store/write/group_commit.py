@@ -4,14 +4,17 @@ import asyncio
 import logging
 import random
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from itertools import islice
 
 from kscope.generate.tables import Schema
 from kscope.store.backends.base import Backend, Session
 from kscope.store.backends.errors import (
     BatchRefused,
+    QueueFull,
     StaleDeclaration,
     StoreBusy,
     StoreError,
@@ -28,6 +31,8 @@ MAX_WAITING_ROWS = 1_000_000
 MAX_GROUP_ROWS = 200_000
 # So many rows do not wait for a commit that runs, on an engine that takes several.
 BESIDE_ROWS = 40_000
+# Of the histogram of commits, in seconds.
+COMMIT_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _STOP_SECONDS = 10
 _SEQ_LIMIT = 2**31
 # SQLite stores a number below this in three bytes.
@@ -40,13 +45,13 @@ log = logging.getLogger(__name__)
 class Waiting:
     batch: Batch
     answer: asyncio.Future[Stored]
+    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass
 class Counters:
     """The writer's work since the start; for /metrics."""
 
-    commits: int = 0
     batches: int = 0
     rows: int = 0
     duplicates: int = 0
@@ -54,6 +59,22 @@ class Counters:
     over_stack_limit: int = 0
     over_string_limit: int = 0
     commit_seconds: float = 0.0
+    # The number of commits that took up to each of COMMIT_BOUNDS, but no earlier one, and longer.
+    commits: list[int] = field(default_factory=lambda: [0] * (len(COMMIT_BOUNDS) + 1))
+
+    def note_commit(self, seconds: float) -> None:
+        self.commit_seconds += seconds
+        self.commits[bisect_left(COMMIT_BOUNDS, seconds)] += 1
+
+    def plus(self, other: "Counters") -> "Counters":
+        """Return the sums of both."""
+        sums = {
+            each.name: getattr(self, each.name) + getattr(other, each.name)
+            for each in fields(Counters)
+            if each.name != "commits"
+        }
+        commits = [a + b for a, b in zip(self.commits, other.commits, strict=True)]
+        return Counters(**sums, commits=commits)
 
 
 @dataclass(eq=False)
@@ -73,8 +94,8 @@ class GroupWriter:
     waiting_rows: int = 0
     _rows_in_line: int = 0
     _line: deque[Waiting] = field(default_factory=deque)
-    # The commits that run, and the keys of their batches.
-    _commits: set[asyncio.Task[None]] = field(default_factory=set)
+    # The commits that run, since when their oldest batch waits, and the keys of their batches.
+    _commits: dict[asyncio.Task[None], float] = field(default_factory=dict)
     _keys: set[bytes] = field(default_factory=set)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     # Only to tell rows apart.
@@ -102,12 +123,23 @@ class GroupWriter:
         self._fail([*self._line], StoreBusy("the server is stopping"))
         self._line.clear()
 
+    @property
+    def waiting_limit(self) -> int:
+        return MAX_WAITING_ROWS
+
+    @property
+    def oldest_seconds(self) -> float:
+        """Return for how long the oldest batch waits for its commit; 0 if none waits."""
+        # The first in line is its oldest.
+        since = [*self._commits.values(), *(waiting.since for waiting in islice(self._line, 1))]
+        return time.monotonic() - min(since) if since else 0.0
+
     async def write(self, batch: Batch) -> Stored:
         if self._closing:
             raise StoreBusy("the server is stopping", retry_after=5)
         self._last_fault.check_damage()
         if self.waiting_rows and self.waiting_rows + len(batch) > MAX_WAITING_ROWS:
-            raise StoreBusy(f"{self.waiting_rows} rows wait to be written: send later")
+            raise QueueFull(f"{self.waiting_rows} rows wait to be written: send later")
         self.waiting_rows += len(batch)
         self._rows_in_line += len(batch)
         waiting = Waiting(batch, asyncio.get_running_loop().create_future())
@@ -127,11 +159,11 @@ class GroupWriter:
                 await self._change()
                 continue
             task = asyncio.create_task(self._commit_group(group), name="kscope commit")
-            self._commits.add(task)
+            self._commits[task] = min(waiting.since for waiting in group)
             task.add_done_callback(self._ended)
 
     def _ended(self, commit: asyncio.Task[None]) -> None:
-        self._commits.discard(commit)
+        self._commits.pop(commit, None)
         self._changed.set()
 
     def _may_begin(self) -> bool:
@@ -187,11 +219,10 @@ class GroupWriter:
             self._fail(group, StoreError("the server failed to store this; its log says why"))
         else:
             self._succeed(group, answers)
-            self.counters.commit_seconds += time.perf_counter() - started
+            self.counters.note_commit(time.perf_counter() - started)
 
     def _succeed(self, group: list[Waiting], answers: list[Stored | StoreBusy]) -> None:
         self._last_fault.wrote()
-        self.counters.commits += 1
         for waiting, answer in zip(group, answers, strict=True):
             if isinstance(answer, StoreBusy):
                 self._fail([waiting], answer)

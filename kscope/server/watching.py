@@ -1,0 +1,86 @@
+"""The things that those who watch a server ask for: hosts, and figures of its database.
+
+A task keeps them, so that an answer costs nothing, however often it is asked for.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from kscope.config import Settings
+from kscope.query.answers.heard import HeardHosts as HostsAnswer
+from kscope.query.answers.heard import heard_hosts
+from kscope.server.http import metric_list as of
+from kscope.server.http.metric_list import Families, Family, Metric
+from kscope.store.backends.errors import StoreError
+from kscope.store.heard import HeardHosts, exchange
+from kscope.store.housekeeping.figures import Figures, figures
+from kscope.store.store import Store
+
+_SECONDS = 15.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Watching:
+    """Keeps the hosts that are heard; with `reads_figures` also the figures of the database.
+
+    Of several processes of a server one reads them.
+    """
+
+    store: Store
+    settings: Settings
+    reads_figures: bool = True
+    heard: HeardHosts = field(default_factory=HeardHosts)
+    found: Figures | None = None
+
+    async def run(self) -> None:
+        """Run until cancelled. The database's faults are told by /readyz and by other lines."""
+        while True:
+            now = time.time()
+            try:
+                await exchange(self.store, self.heard, now)
+                if self.reads_figures:
+                    self.found = await figures(self.store, int(now * 1_000_000))
+            except StoreError as error:
+                log.debug("the figures stay as they were: %s", error)
+            except Exception:
+                log.exception("the figures could not be read")
+            await asyncio.sleep(_SECONDS)
+
+    def hosts(self) -> HostsAnswer:
+        now = time.time()
+        return heard_hosts(self.heard.known(now), now, self.settings.silent_after)
+
+    def families(self) -> Families:
+        """Return the metrics of all this."""
+        if not self.reads_figures:
+            return []
+        hosts = self.hosts()
+        return [
+            of.HOSTS.of(len(hosts.hosts)),
+            of.HOSTS_SILENT.of(hosts.silent),
+            of.SILENT_AFTER.of(hosts.silent_after),
+            *(_of_figures(self.found) if self.found else ()),
+        ]
+
+
+def _of_figures(found: Figures) -> Iterator[Family]:
+    for metric, value in (
+        (of.LOOKED, found.read),
+        (of.SIZE, found.space.used),
+        (of.FREE, found.space.free),
+        (of.RETENTION_RUN, found.retention_run),
+    ):
+        if value is not None:
+            yield metric.of(value)
+    yield _by_category(of.LAST_ROW, found.last_row)
+    yield _by_category(of.ROLLUP_LAG, found.rollup_lag)
+    yield _by_category(of.RETENTION_LAG, found.retention_lag)
+
+
+def _by_category(metric: Metric, values: Mapping[str, float]) -> Family:
+    return metric.family([({"category": table}, value) for table, value in sorted(values.items())])
