@@ -1,5 +1,7 @@
 """`kscope agent`: run probes and send their rows."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +21,11 @@ from kscope.cli.probeflags import (
     with_aliases,
 )
 from kscope.cli.probeplans import configured, named, request_for, settings_for, signature, united
-from kscope.cli.running import prepare, run
+from kscope.cli.running import Signals, prepare, run
 from kscope.config import chosen_settings
 from kscope.declare.files.catalog import CatalogReading, read_catalog
 from kscope.declare.model import Catalog, Category
+from kscope.errors import KscopeError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -73,7 +76,7 @@ def agent(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
     if ctx.invoked_subcommand:
         ctx.obj = flags
         return
-    caught = prepare(verbose=flags["verbose"], until_eof=flags["until_eof"])
+    caught = _prepared(config, flags)
     run(
         lambda before: configured(config, flags, before),
         caught,
@@ -122,8 +125,18 @@ def union_command(category: Category) -> click.Command:
 def _run_members(category: Category, /, **flags: Any) -> None:
     config = _outer(flags)
     check_limits(flags)
-    caught = prepare(verbose=flags["verbose"], until_eof=flags["until_eof"])
+    caught = _prepared(config, flags)
     run(lambda before: united(category.table, config, flags, before), caught, flags["duration"])
+
+
+def _prepared(config: Path | None, flags: Mapping[str, Any]) -> Signals:
+    """Set up the log; a faulty configuration is told where it is used."""
+    log_format = flags["log_format"]
+    with suppress(KscopeError):
+        log_format = log_format or chosen_settings(config).log_format
+    return prepare(
+        verbose=flags["verbose"], until_eof=flags["until_eof"], log_format=log_format or "text"
+    )
 
 
 def _outer(flags: dict[str, Any]) -> Path | None:
@@ -142,5 +155,5 @@ def _run_probe(category: Category, /, **flags: Any) -> None:
     if flags["folded"] or flags["as_json"] or flags["record"]:
         oneshot.trace(category, request_for(category, settings_for(config, flags), flags), flags)
     else:
-        caught = prepare(verbose=flags["verbose"], until_eof=flags["until_eof"])
+        caught = _prepared(config, flags)
         run(lambda before: named(category.table, config, flags, before), caught, flags["duration"])

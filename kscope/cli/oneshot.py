@@ -71,7 +71,11 @@ def _intervals(
     faults: Counter[Fault],
 ) -> Generator[tuple[float, list[Row]]]:
     """Yield each interval's end, in seconds from the start, and its rows; add up losses, faults."""
-    caught = prepare(verbose=flags["verbose"], until_eof=flags["until_eof"])
+    caught = prepare(
+        verbose=flags["verbose"],
+        until_eof=flags["until_eof"],
+        log_format=flags["log_format"] or "text",
+    )
     every = request.interval if flags["record"] else _DRAIN_EVERY
     running = engine(category, request)
     running.start()

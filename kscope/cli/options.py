@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kscope.config import checked_path, chosen_settings
+from kscope.config import LOG_FORMATS, checked_path, chosen_settings
 from kscope.declare import units
 from kscope.declare.files.catalog import read_catalog
 from kscope.errors import ValueFaultError
@@ -104,6 +104,11 @@ token_file = click.option(
     "--token-file",
     type=FILE,
     help="File that contains the token. [the configuration's, or $KSCOPE_TOKEN]",
+)
+log_format = click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    help="Form of the lines of the log. [the configuration's, or text]",
 )
 categories = click.option(
     "--categories",

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kscope.cli.options import FILE, SECONDS, Seconds, files_of
-from kscope.config import parse_share
+from kscope.config import LOG_FORMATS, parse_share
 from kscope.declare.model import Alias, Category, Option
 from kscope.declare.values import exclusive_problem, option_value
 
@@ -44,6 +44,7 @@ _SENDING: _Flags = (
     ("--max-overhead", "limit of a probe's share of the host's CPU time, such as 1%", _SHARE),
     ("--until-eof", "stop when standard input ends, as a pipe does with its writer", _SWITCH),
     ("-v --verbose", "log more", _SWITCH),
+    ("--log-format", "form of the lines of the log [text]", {"type": click.Choice(LOG_FORMATS)}),
 )
 _LIMITS: _Flags = (
     ("-p --pid", "trace only this process", {"type": _POSITIVE}),

@@ -86,12 +86,12 @@ def _changed(running: Agent, before: Parts, after: Parts) -> Agent:
     return following
 
 
-def prepare(*, verbose: bool = False, until_eof: bool = False) -> Signals:
+def prepare(*, verbose: bool = False, until_eof: bool = False, log_format: str = "text") -> Signals:
     """Set up logging, and return the signals that arrive from now on."""
     heap.keep_small()
     # A separate descriptor: the agent captures the other one while a probe compiles.
     stream = os.fdopen(os.dup(2), "w", buffering=1)
-    logs.set_up("%(levelname)s %(message)s", verbose=verbose, stream=stream)
+    logs.set_up("%(levelname)s %(message)s", verbose=verbose, stream=stream, log_format=log_format)
     caught: Signals = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: caught.put(number))

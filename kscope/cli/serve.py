@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from kscope.cli import logs
+from kscope.cli import logs, options
 from kscope.cli.categories import check_probes_of
 from kscope.cli.database import with_settings
 from kscope.config import (
@@ -47,6 +47,7 @@ _WORKER = ("-P", "-m", "kscope.cli.worker")
 )
 @click.option("--insecure", is_flag=True, help="Allow requests from other hosts without tokens.")
 @click.option("--verbose", is_flag=True, help="Log more.")
+@options.log_format
 def serve(  # noqa: PLR0913 - one per option
     *,
     settings: Settings,
@@ -57,13 +58,15 @@ def serve(  # noqa: PLR0913 - one per option
     base_path: str | None,
     insecure: bool,
     verbose: bool,
+    log_format: str | None,
 ) -> None:
     """Receive rows, and serve the page.
 
     PORT is the port of the page; the next port receives rows. By default the data is in
     ./kernelscope.db.
     """
-    logs.set_up_server(verbose=verbose)
+    settings = replace(settings, log_format=log_format or settings.log_format)
+    logs.set_up_server(verbose=verbose, log_format=settings.log_format)
     if port is not None:
         following = port + 1 if port else 0
         settings = replace(

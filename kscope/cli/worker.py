@@ -11,7 +11,8 @@ from kscope.server.workers.worker import work
 def main() -> int:
     """Serve; return the exit code."""
     start = start_of(sys.stdin.buffer)
-    set_up_server(verbose=start.verbose, of=f"worker {start.number} ")
+    log_format = start.settings.log_format
+    set_up_server(verbose=start.verbose, worker=start.number, log_format=log_format)
     return asyncio.run(work(start))
 
 

@@ -600,13 +600,18 @@ export interface Problem {
   message: string;
 }
 
-/** RFC 9457: the answer to each request that fails. */
+/**
+ * RFC 9457: the answer to each request that fails.
+ *
+ * `request` is its id, which the lines of the server's log have as well.
+ */
 export interface ProblemDocument {
   type: string;
   title: string;
   status: number;
   detail: string;
   errors?: Fault[];
+  request?: string;
 }
 
 /**

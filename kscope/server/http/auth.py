@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kscope.config import Token
 from kscope.errors import shown
+from kscope.log_fields import add_field
 from kscope.server.http.connections import address_group
 from kscope.server.http.problems import OPEN_PATHS, HttpProblem, problem
 from kscope.server.http.refusals import Refusals
@@ -73,6 +74,7 @@ class RequireToken:
         # Scopes have the names of the listeners.
         scope[_PASSED] = [each for each in found if each.may(wrong.listener)]
         if scope[_PASSED]:
+            add_field("token", scope[_PASSED][0].name)
             return None
         if found:
             wrong.note_scope(found[0].name, address)

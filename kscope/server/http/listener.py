@@ -20,6 +20,7 @@ from kscope.server.http.front import Front
 from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.problems import problem, raw_problem
 from kscope.server.http.protocol import BoundedProtocol
+from kscope.server.http.request_id import with_request_id
 from kscope.server.http.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, Certificates
 
 # New connections of one listener before others get their turn.
@@ -70,7 +71,11 @@ class Server(uvicorn.Server):
         self._pause: asyncio.TimerHandle | None = None
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._front.answer(self._app, scope, receive, send)
+        await self._front.answer(self._identified, scope, receive, send)
+
+    async def _identified(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Behind the proxy: the client of the log is the one that it names.
+        await with_request_id(self._app, scope, receive, send)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
 
@@ -12,6 +13,8 @@ class ThrottledLog:
     log: logging.Logger
     seconds: float = 10
     _waiting: str = field(default="", init=False)
+    # The fields of the event that waits.
+    _context: Context = field(default_factory=Context, init=False)
     _count: int = field(default=0, init=False)
     _quiet: asyncio.TimerHandle | None = field(default=None, init=False)
 
@@ -19,13 +22,20 @@ class ThrottledLog:
         """Log `text` now, or at the end of this period. Needs a running event loop."""
         if self._quiet is None:
             self.log.warning("%s", text)
-            self._quiet = asyncio.get_running_loop().call_later(self.seconds, self._next)
+            self._wait()
             return
-        self._waiting = text
+        self._waiting, self._context = text, copy_context()
         self._count += 1
+
+    def _wait(self) -> None:
+        # Not as a part of the request that this event is of.
+        loop = asyncio.get_running_loop()
+        self._quiet = loop.call_later(self.seconds, self._next, context=Context())
 
     def _next(self) -> None:
         count, self._count, self._quiet = self._count, 0, None
         if count:
-            self.log.warning("%s; %d times in %g s", self._waiting, count, self.seconds)
-            self._quiet = asyncio.get_running_loop().call_later(self.seconds, self._next)
+            text = "%s; %d times in %g s"
+            self._context.run(self.log.warning, text, self._waiting, count, self.seconds)
+            self._context = Context()
+            self._wait()

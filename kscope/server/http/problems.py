@@ -13,9 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from kscope.errors import KscopeError
+from kscope.log_fields import fields
 from kscope.query.parse.errors import Complaint, QueryError
 from kscope.server.http.log_throttle import ThrottledLog
 from kscope.server.http.refusals import Refusals
+from kscope.server.http.request_id import FIELD
 from kscope.store.backends.errors import BatchRefused, QueryTimeout, StoreError
 
 # Open to all, because a load balancer has no token. Busy servers answer these first.
@@ -39,13 +41,17 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class ProblemDocument(msgspec.Struct, frozen=True):
-    """RFC 9457: the answer to each request that fails."""
+    """RFC 9457: the answer to each request that fails.
+
+    `request` is its id, which the lines of the server's log have as well.
+    """
 
     type: str
     title: str
     status: int
     detail: str
     errors: list[Fault] | msgspec.UnsetType = msgspec.UNSET
+    request: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass
@@ -76,7 +82,8 @@ def problem(
     kind: str = HttpProblem.type,
 ) -> Response:
     errors = _bounded(faults) if faults else msgspec.UNSET
-    body = ProblemDocument(kind, HTTPStatus(status).phrase, status, detail, errors)
+    request = fields().get(FIELD, msgspec.UNSET)
+    body = ProblemDocument(kind, HTTPStatus(status).phrase, status, detail, errors, request)
     return Response(
         msgspec.json.encode(body), status, headers=dict(headers or {}), media_type=MEDIA_TYPE
     )
