@@ -130,7 +130,7 @@ def _run_members(category: Category, /, **flags: Any) -> None:
 
 
 def _prepared(config: Path | None, flags: Mapping[str, Any]) -> Signals:
-    """Set up the log; a faulty configuration is told where it is used."""
+    """Set up the log; where a faulty configuration is used, its problems are shown."""
     log_format = flags["log_format"]
     with suppress(KscopeError):
         log_format = log_format or chosen_settings(config).log_format

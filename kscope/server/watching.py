@@ -6,12 +6,17 @@ A task keeps them, so that an answer costs nothing, however often it is asked fo
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 from kscope.config import Settings
+from kscope.query.across.losses import losses_of
 from kscope.query.answers.heard import HeardHosts as HostsAnswer
 from kscope.query.answers.heard import heard_hosts
+from kscope.query.parse.timerange import SECOND, TimeRange
+from kscope.query.sql.conditions import Group
 from kscope.server.http import metric_list as of
 from kscope.server.http.metric_list import Families, Family, Metric
 from kscope.store.backends.errors import StoreError
@@ -20,6 +25,8 @@ from kscope.store.housekeeping.figures import Figures, figures
 from kscope.store.store import Store
 
 _SECONDS = 15.0
+_LOSSES_SECONDS = 600
+_TURNS_OF_LOSSES = 4
 
 log = logging.getLogger(__name__)
 
@@ -36,20 +43,36 @@ class Watching:
     reads_figures: bool = True
     heard: HeardHosts = field(default_factory=HeardHosts)
     found: Figures | None = None
+    # By table.
+    lost: Counter[str] = field(default_factory=Counter)
 
     async def run(self) -> None:
-        """Run until cancelled. The database's faults are told by /readyz and by other lines."""
-        while True:
-            now = time.time()
+        """Run until cancelled. Other lines of the log, and /readyz, say what ails the database."""
+        for turn in count():
+            now = time.time_ns() // 1000
             try:
-                await exchange(self.store, self.heard, now)
+                await exchange(self.store, self.heard, now / SECOND)
                 if self.reads_figures:
-                    self.found = await figures(self.store, int(now * 1_000_000))
+                    self.found = await figures(self.store, now)
+                    if turn % _TURNS_OF_LOSSES == 0:
+                        await self._read_losses(now)
             except StoreError as error:
                 log.debug("the figures stay as they were: %s", error)
             except Exception:
                 log.exception("the figures could not be read")
             await asyncio.sleep(_SECONDS)
+
+    async def _read_losses(self, now: int) -> None:
+        reader = self.store.reader
+        deadline = reader.deadline
+        with deadline.running():
+            span = TimeRange(now - _LOSSES_SECONDS * SECOND, now)
+            losses = await losses_of(reader.within(deadline), span, Group(()))
+        self.lost = Counter()
+        for each in losses:
+            # Rows may name any probe.
+            if self.store.catalog.get(each.table):
+                self.lost[each.table] += each.lost
 
     def hosts(self) -> HostsAnswer:
         now = time.time()
@@ -64,6 +87,7 @@ class Watching:
             of.HOSTS.of(len(hosts.hosts)),
             of.HOSTS_SILENT.of(hosts.silent),
             of.SILENT_AFTER.of(hosts.silent_after),
+            _by_category(of.LOST, self.lost),
             *(_of_figures(self.found) if self.found else ()),
         ]
 

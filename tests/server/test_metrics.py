@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from kscope.server.http.metric_list import METRICS, PARTS
 from kscope.server.http.problems import HttpProblem
 from kscope.server.http.refusals import REASONS
 from kscope.store.backends.errors import StoreError
+from tests import needs
 from tests.commands import command
 from tests.server.test_tokens import bearer, made
 from tests.serving import ROOT, few, serving
@@ -89,11 +89,10 @@ def test_a_scrape_has_every_metric_and_no_other(server: Serving) -> None:
 
 def test_prometheus_takes_the_exposition(server: Serving) -> None:
     """Its own tool finds nothing to say about names, types and help."""
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool is not installed")
+    promtool = needs.program("promtool", "prometheus")
     text = server.get("/metrics").content
     checked = subprocess.run(
-        ["promtool", "check", "metrics"], input=text, capture_output=True, check=False
+        [promtool, "check", "metrics"], input=text, capture_output=True, check=False
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
@@ -124,6 +123,20 @@ def test_figures_of_the_database_follow_it(server: Serving, folder: Path) -> Non
     assert found["kscope_retention_last_run_timestamp_seconds"] > sent - 3600
     assert found["kscope_database_read_timestamp_seconds"] > sent - 60
     assert found["kscope_rows_waiting"] == found["kscope_oldest_waiting_seconds"] == 0
+
+
+def test_losses_that_agents_report_are_in_a_scrape(tmp_path: Path) -> None:
+    """By the probe's table; a name that is no table makes no series."""
+    rows = [
+        {"probe": probe, "state": "running", "lost_events": 5}
+        for probe in ("offcputime", "offcputime", "forged")
+    ]
+    with serving(tmp_path, *few(tmp_path, "agent"), "--sqlite", tmp_path / "m.db") as server:
+        server.post({"hostname": "h", "agent": rows})
+    with serving(tmp_path, *few(tmp_path, "agent"), "--sqlite", tmp_path / "m.db") as server:
+        found = eventually(server, lambda found: any("agent_lost" in name for name in found))
+    lost = {name: value for name, value in found.items() if "agent_lost" in name}
+    assert lost == {'kscope_agent_lost_events{category="offcputime"}': 10}
 
 
 def test_a_scrape_asks_the_database_nothing(tmp_path: Path) -> None:

@@ -199,6 +199,12 @@ HOSTS = _gauge("hosts", "Hosts that have sent rows in the last day.")
 HOSTS_SILENT = _gauge("hosts_silent", "Those of them that have sent none for `silent_after`.")
 SILENT_AFTER = _gauge("hosts_silent_after_seconds", "The setting `silent_after`.", over=Over.MOST)
 
+LOST = _gauge(
+    "agent_lost_events",
+    "Events and rows that agents say they lost in the last ten minutes, read every minute.",
+    _TABLE,
+)
+
 # Processes.
 WORKERS = _gauge("workers_running", "Processes that serve the listeners.", only="--workers")
 RESTARTS = _counter(
@@ -222,7 +228,7 @@ SECTIONS: Mapping[str, Sequence[Metric]] = {
         READERS, WAL, SHARDS_MISSING, LOOKED, SIZE, FREE, LAST_ROW, ROLLUP_LAG, RETENTION_LAG,
         RETENTION_RUN,
     ),
-    "Hosts": (HOSTS, HOSTS_SILENT, SILENT_AFTER),
+    "Hosts": (HOSTS, HOSTS_SILENT, SILENT_AFTER, LOST),
 }  # fmt: skip
 METRICS = {metric.name: metric for section in SECTIONS.values() for metric in section}
 
