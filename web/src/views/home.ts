@@ -1,5 +1,6 @@
 // Home: all data types at a glance, for the range and the filters; what is unusual comes first.
 
+import { get } from "../api/client";
 import { Loader } from "../api/loader";
 import { fromAddress, toAddress, type State } from "../state/address";
 import type { Context } from "../state/context";
@@ -8,13 +9,13 @@ import { button, h, replace } from "../ui/dom";
 import { zoneName } from "../ui/format";
 import { memo } from "../ui/memo";
 import { plural } from "../ui/spans";
-import type { CategoryAnswer, Overview, Notice } from "../../generated/types";
+import type { CategoryAnswer, HeardHosts, Overview, Notice } from "../../generated/types";
 import { allFilters } from "./changes_question";
 import { inPage, type Opening } from "./finding";
 import { firstVisit } from "./first_visit";
 import { HomeAxis } from "./home_axis";
 import { HomeEvents } from "./home_events";
-import { hostStrip } from "./home_hosts";
+import { goneHosts, hostStrip } from "./home_hosts";
 import { typeLines, typeState } from "./home_types";
 
 const POINTS = "90";
@@ -33,6 +34,7 @@ export class Home implements Opening {
   private readonly loader = new Loader("The overview");
   private readonly content: HTMLElement;
   private answer: Overview | null = null;
+  private heard: HeardHosts | null = null;
   private folded = true;
   /** The only thing on Home until there are rows. */
   private first: Promise<HTMLElement> | null = null;
@@ -65,8 +67,15 @@ export class Home implements Opening {
       this.warn(answer.notices.filter(({ level }) => level === "warning"));
       this.draw(answer, this.context.store.state);
     });
+    void this.hear();
     // Links hold the whole state, so they follow it before there is another answer.
     if (this.answer) this.draw(this.answer, this.context.store.state);
+  }
+
+  /** The hosts that are silent now, whatever the range; without them the rest is still right. */
+  private async hear(): Promise<void> {
+    this.heard = await get<HeardHosts>("/api/v1/heard", []).catch(() => null);
+    if (this.answer) this.drawHosts(this.answer, this.heard);
   }
 
   left(): void {
@@ -84,8 +93,7 @@ export class Home implements Opening {
     if (!filters.length && !answer.tables.length) return void this.visit();
     if (this.first) this.begin();
     this.events.show(answer);
-    this.hosts.hidden = !answer.hosts.length;
-    replace(this.hosts, ...hostStrip(context, answer.hosts, answer.to));
+    this.drawHosts(answer, this.heard);
     const tables = answer.tables.filter(({ table }) => !WITHOUT_LINE.includes(table));
     const lines = typeLines(context, answer, tables, this);
     const count = plural(tables.length, "data type");
@@ -95,6 +103,13 @@ export class Home implements Opening {
     const shown = new Set([...WITHOUT_LINE, ...tables.map(({ table }) => table)]);
     this.drawWithout(context.categories.filter(({ table }) => !shown.has(table)));
   });
+
+  private drawHosts(answer: Overview, heard: HeardHosts | null): void {
+    const { context } = this;
+    const gone = goneHosts(context, heard, answer.hosts, answer.to);
+    this.hosts.hidden = !answer.hosts.length && !gone.length;
+    replace(this.hosts, ...hostStrip(context, answer.hosts, answer.to, gone));
+  }
 
   /** The first rows are there; the next ones follow while one looks. */
   private begin(): void {

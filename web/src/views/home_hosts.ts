@@ -3,19 +3,29 @@
 import { withFilter, filterText, oneOf, type Filter } from "../state/filters";
 import type { Context } from "../state/context";
 import { h } from "../ui/dom";
-import { quantity } from "../ui/format";
-import { roughly } from "../ui/spans";
+import { dateTime, quantity } from "../ui/format";
+import { plural, roughly } from "../ui/spans";
 import { stretched, svg } from "../ui/svg";
 import { plain, short } from "../ui/text";
-import type { HostOverview } from "../../generated/types";
+import type { HeardHost, HeardHosts, HostOverview } from "../../generated/types";
 
 /** So many hosts have room; all are in the view of hosts. */
 const MOST_HOSTS = 60;
 /** From here on a host is unlike its group. */
 const UNLIKE = 0.3;
 const HOST = "hostname";
+/** So many hosts without rows in the range have their names here; `kscope hosts` lists all. */
+const MOST_GONE = 12;
+/** A range that ends so long before now (us) is not about now. */
+const NOW = 300e6;
 
-export function hostStrip(context: Context, hosts: HostOverview[], end: number): HTMLElement[] {
+/** `gone` are hosts that are silent now, and have no rows in the range. */
+export function hostStrip(
+  context: Context,
+  hosts: HostOverview[],
+  end: number,
+  gone: HTMLElement[],
+): HTMLElement[] {
   const kept = shown(hosts);
   const groups = new Map<number, HostOverview[]>();
   for (const one of kept) groups.set(one.group, [...(groups.get(one.group) ?? []), one]);
@@ -23,6 +33,7 @@ export function hostStrip(context: Context, hosts: HostOverview[], end: number):
   const left = hosts.length - kept.length;
   return [
     ...made,
+    ...gone,
     h("span.grow.wide"),
     h(
       "p.barkey.wide",
@@ -31,6 +42,37 @@ export function hostStrip(context: Context, hosts: HostOverview[], end: number):
         "bar: distance of its profile from hosts alike, 0 same, 1 nothing in common",
     ),
   ];
+}
+
+/** The hosts that are silent now and have no rows in a range that ends now: one group, or none. */
+export function goneHosts(
+  context: Context,
+  heard: HeardHosts | null,
+  hosts: HostOverview[],
+  end: number,
+): HTMLElement[] {
+  const chosen = context.store.state.filters.some(({ column }) => column === HOST);
+  if (!heard || chosen || heard.now - end > NOW) return [];
+  const known = new Set(hosts.map((one) => one.host));
+  const gone = heard.hosts.filter((one) => one.silent && !known.has(one.host));
+  if (!gone.length) return [];
+  const rest = gone.length - MOST_GONE;
+  const silence = roughly(heard.silent_after * 1e6);
+  const head = h("h2", `${plural(gone.length, "host")} silent for more than ${silence}`);
+  const lines = gone.slice(0, MOST_GONE).map((one) => h("li", goneHost(context, one, heard.now)));
+  const more = h("li", h("span.host", h("span.state", `and ${rest} more: kscope hosts --silent`)));
+  return [h("div.group.silent.gone", head, h("ul", ...lines, rest > 0 && more))];
+}
+
+function goneHost({ store }: Context, one: HeardHost, now: number): HTMLElement {
+  const name = short(plain(one.host), 60);
+  const last = `last rows ${dateTime(one.last, store.state.zone)}`;
+  return h(
+    "span.host.silent",
+    { title: `${one.host}: ${last}` },
+    h("span.name", h("i.gone"), h("span.m", name)),
+    h("span.state", h("span.up", `last seen ${roughly(now - one.last)} ago`)),
+  );
 }
 
 /** Those that stand out are shown in any case. */
