@@ -47,7 +47,8 @@ class Watching:
     lost: Counter[str] = field(default_factory=Counter)
 
     async def run(self) -> None:
-        """Run until cancelled. Other lines of the log, and /readyz, say what ails the database."""
+        """Run until cancelled. A fault of the database has one line of the log until it is over."""
+        fails = False
         for turn in count():
             now = time.time_ns() // 1000
             try:
@@ -56,8 +57,11 @@ class Watching:
                     self.found = await figures(self.store, now)
                     if turn % _TURNS_OF_LOSSES == 0:
                         await self._read_losses(now)
+                fails = False
             except StoreError as error:
-                log.debug("the figures stay as they were: %s", error)
+                level = logging.DEBUG if fails else logging.WARNING
+                log.log(level, "the figures of /metrics stay as they were: %s", error)
+                fails = True
             except Exception:
                 log.exception("the figures could not be read")
             await asyncio.sleep(_SECONDS)

@@ -131,6 +131,19 @@ def test_every_command_is_tried_on_a_cluster() -> None:
     assert {*COMMANDS} == WITH_DATABASE | WITHOUT_DATABASE
 
 
+def test_hosts_of_all_shards_are_listed(fleet: Fleet) -> None:
+    """The note of the hosts is on the first shard, and /metrics adds up the shards."""
+    with fleet.serving() as server:
+        for host in HOSTS:
+            store(server, host, {"process": "p", "stack": "main", "elapsed": 1})
+        eventually(lambda: fleet.done("hosts").count(" sends ") == len(HOSTS))
+        newest = 'kscope_category_last_row_timestamp_seconds{category="waits"}'
+        eventually(lambda: newest in server.get("/metrics").text)
+        text = server.get("/metrics").text
+    assert f"kscope_hosts {len(HOSTS)}" in text
+    assert "kscope_database_bytes" in text
+
+
 def test_migrate_makes_the_tables_of_each_shard(fleet: Fleet) -> None:
     planned = fleet.done("migrate", "--dry-run")
     assert planned.count("-- shard") == 2

@@ -107,7 +107,8 @@ async def _ends(session: Session, schema: Schema) -> dict[str, tuple[int, int] |
     if selects:
         rows = await session.fetch(sa.union_all(*selects))  # type: ignore[arg-type]
     return {
-        str(name): None if first is None or last is None else (int(first), int(last))
+        # Of a table without rows ClickHouse returns zeros.
+        str(name): (int(first), int(last)) if first and last else None
         for name, first, last in rows
     }
 
