@@ -86,11 +86,12 @@ class Watching:
         """Return the metrics of all this."""
         if not self.reads_figures:
             return []
-        hosts = self.hosts()
+        now, patience = time.time(), self.settings.silent_after
+        known = self.heard.known(now).values()
         return [
-            of.HOSTS.of(len(hosts.hosts)),
-            of.HOSTS_SILENT.of(hosts.silent),
-            of.SILENT_AFTER.of(hosts.silent_after),
+            of.HOSTS.of(len(known)),
+            of.HOSTS_SILENT.of(sum(now - each.last > patience for each in known)),
+            of.SILENT_AFTER.of(patience),
             _by_category(of.LOST, self.lost),
             *(_of_figures(self.found) if self.found else ()),
         ]

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from kscope.cli.logs import Escaping, JsonLines
 from kscope.log_fields import with_fields
 from kscope.server.http.log_throttle import ThrottledLog
 from tests.server.test_tokens import bearer, made
-from tests.serving import few, serving
+from tests.serving import few, kscope, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,3 +157,20 @@ def test_a_line_about_many_events_has_the_fields_of_the_last() -> None:
         ("of a", "a"),
         ("of c; 2 times in 0.01 s", "c"),
     ]
+
+
+@pytest.mark.parametrize("way", ["--log-format", "log_format"])
+def test_the_log_of_an_agent_is_json_too(way: str, tmp_path: Path) -> None:
+    """By a flag, or by the configuration; the last line, why it failed, is for a person."""
+    config = tmp_path / "agent.yaml"
+    config.write_text("log_format: json\n" if way == "log_format" else "")
+    flags = ["--replay", "bundled", "--history", "60", "--duration", "1"]
+    flags += ["--server", "http://127.0.0.1:9", "--spool", str(tmp_path / "spool")]
+    flags += ["--log-format", "json"] if way == "--log-format" else []
+    done = subprocess.run(
+        kscope("agent", "--config", config, "offcputime", *flags),
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=90,
+    )  # fmt: skip
+    lines = [json.loads(line) for line in done.stderr.splitlines()[:-1]]
+    assert {"kscope.agent.agent", "kscope.client.sender"} <= {each["logger"] for each in lines}
+    assert all({"time", "level", "message"} <= each.keys() for each in lines)

@@ -79,6 +79,29 @@ def metric(server: Serving, name: str) -> float:
 
 
 @pytest.mark.parametrize("database", SHARED, indirect=True)
+def test_hosts_of_all_workers_are_known(database: Database, tmp_path: Path) -> None:
+    """Either worker lists the hosts that the other has heard; figures count once."""
+    with served_by_two(tmp_path, database) as server:
+        for number, worker in enumerate(workers(server)):
+            deliver(client_of(server, worker), body(f"web-{number}", 2), f"key {number}")
+
+        def listed() -> list[str]:
+            answer = httpx.get(f"{server.read}/api/v1/heard").json()
+            return sorted(each["host"] for each in answer["hosts"])
+
+        for _ in range(4):
+            until(lambda: listed() == ["web-0", "web-1"])
+        until(lambda: metric(server, "kscope_hosts") == 2)
+        assert metric(server, "kscope_hosts_silent_after_seconds") == 600
+        assert metric(server, "kscope_database_bytes") > 0
+        now = metric(server, "kscope_database_read_timestamp_seconds")
+        assert time.time() - 60 < now <= time.time()
+        newest = 'kscope_category_last_row_timestamp_seconds{category="offcputime"}'
+        assert time.time() - 60 < metric(server, newest) <= time.time()
+        assert metric(server, "kscope_commit_duration_seconds_count") >= 2
+
+
+@pytest.mark.parametrize("database", SHARED, indirect=True)
 def test_each_row_is_stored_once(database: Database, tmp_path: Path) -> None:
     """Both take rows, also of one new category; a batch sent to both at once is stored once; both
     answer the counts of all; sums are made once.
