@@ -58,9 +58,9 @@ from kscope.server.service_manager import State, notify
 from kscope.server.symbols.fetch import Fetcher
 from kscope.server.watching import Watching
 from kscope.store.backends.errors import StoreAway, StoreBusy
+from kscope.store.heard import HeardHosts
 from kscope.store.housekeeping import loop
 from kscope.store.housekeeping.clock import is_behind
-from kscope.store.heard import HeardHosts
 from kscope.store.open import store_of
 from kscope.store.store import Store
 

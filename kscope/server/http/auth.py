@@ -105,6 +105,12 @@ def tokens_of(scope: Scope) -> Sequence[Token]:
     return found
 
 
+class NoScopeProblem(HttpProblem):
+    """A token without the scope that this needs."""
+
+    reason: ClassVar[str] = "scope"
+
+
 class OtherHostProblem(HttpProblem):
     """Rows of a host that the token is not for."""
 

@@ -9,7 +9,7 @@ REASONS: Mapping[str, str] = {
     "no token": "a token is needed, and none came, or a wrong one",
     "expired token": "its token has expired",
     "throttled": "too many wrong tokens came from its address",
-    "scope": "its token has not the scope of this listener",
+    "scope": "its token has not the scope that this needs",
     "other host": "its token is for the rows of other hosts",
     "quota": "the quota of its token is used up",
     "web page": "a web page of another site sent it",

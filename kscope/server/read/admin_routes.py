@@ -12,7 +12,7 @@ from starlette.routing import Route
 from kscope.config import ADMIN, Token
 from kscope.query.answers.question import BASE
 from kscope.server.http.audit import Audit
-from kscope.server.http.auth import tokens_of
+from kscope.server.http.auth import NoScopeProblem, tokens_of
 from kscope.server.http.problems import HttpProblem
 from kscope.server.http.tokens import Tokens
 from kscope.server.openapi.components import TokenInfo, TokenList
@@ -47,7 +47,7 @@ def _check(request: Request) -> None:
     refuse_foreign_page(request.headers)
     passed = tokens_of(request.scope)
     if passed and not any(token.may(ADMIN) for token in passed):
-        raise HttpProblem(403, _NEEDED)
+        raise NoScopeProblem(403, _NEEDED)
 
 
 async def _tokens(request: Request) -> Response:
