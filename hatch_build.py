@@ -44,7 +44,11 @@ def npm(root: Path, *arguments: str) -> None:
 def _is_fresh(root: Path) -> bool:
     index = root / STATIC / "index.html"
     web = root / "web"
-    sources = [*(web / "src").rglob("*"), *(path for path in web.glob("*") if path.is_file())]
+    folders = [web / "src", web / "licenses"]
+    sources = [
+        *(path for folder in folders for path in folder.rglob("*")),
+        *(path for path in web.glob("*") if path.is_file()),
+    ]
     return index.exists() and all(
         path.stat().st_mtime <= index.stat().st_mtime for path in sources if path.is_file()
     )

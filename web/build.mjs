@@ -69,11 +69,42 @@ async function bundle() {
     logLevel: "warning",
   });
   const outputs = Object.entries(result.metafile.outputs);
+  await writeLicenses(Object.keys(result.metafile.inputs));
   return outputs.map(([path, { entryPoint, imports }]) => ({
     name: `assets/${basename(path)}`,
     of: entryPoint?.replace(/^.*src\//, "") ?? "",
     imports: imports.map(({ path }) => `assets/${basename(path)}`),
   }));
+}
+
+/**
+ * Writes the names of the packages that the page contains, and the texts of their licences.
+ * speedscope comes as it was built, so `licenses/speedscope.json` has the packages within it.
+ */
+async function writeLicenses(inputs) {
+  const found = inputs.map((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]);
+  const names = new Set([...found.filter(Boolean), "speedscope"]);
+  const direct = await Promise.all([...names].sort().map(licensed));
+  const inner = JSON.parse(await readFile(join(here, "licenses/speedscope.json"), "utf8"));
+  if (!direct.some(({ name, version }) => `${name} ${version}` === inner.within))
+    throw new Error(`licenses/speedscope.json is of ${inner.within}: update it`);
+  const packages = [...direct, ...inner.packages];
+  const lines = packages.map(({ name, version, license, text }) => {
+    return `${name} ${version} (${license})\n\n${text.trim()}\n`;
+  });
+  await writeFile(join(out, "licenses.txt"), lines.join(`\n${"-".repeat(80)}\n\n`));
+  const described = packages.map(({ name, version, license }) => ({ name, version, license }));
+  await writeFile(join(out, "packages.json"), `${JSON.stringify(described, null, 2)}\n`);
+}
+
+async function licensed(packageName) {
+  const folder = join(here, "node_modules", packageName);
+  const { name, version, license } = JSON.parse(
+    await readFile(join(folder, "package.json"), "utf8"),
+  );
+  const file = (await readdir(folder)).find((each) => /^licen[cs]e(\.\w+)?$/i.test(each));
+  if (file === undefined) throw new Error(`${name} has no file with its licence`);
+  return { name, version, license, text: await readFile(join(folder, file), "utf8") };
 }
 
 /**
