@@ -8,7 +8,7 @@ from tests import needs
 # No test asserts how long something takes, and hypothesis would.
 settings.register_profile("kscope", deadline=None)
 settings.load_profile("kscope")
-pytest_plugins = ["tests.enginefixtures", "tests.browserfixtures"]
+pytest_plugins = ["tests.enginefixtures", "tests.browserfixtures", "tests.packagefixtures"]
 # Characters of a text that names a test.
 MAX_ID = 100
 

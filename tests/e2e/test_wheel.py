@@ -24,15 +24,6 @@ pytestmark = pytest.mark.xdist_group("install")
 
 
 @pytest.fixture(scope="module")
-def wheel(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    del built_page
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
-    _run(*build, "-w", folder, ROOT)
-    return next(folder.glob("*.whl"))
-
-
-@pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the `kscope` command of an environment that has the wheel and no sources.
 
@@ -77,6 +68,30 @@ def test_it_serves_the_page_and_takes_rows(installed: Path, tmp_path: Path) -> N
         assert process.wait(30) == 0
 
 
+def test_it_is_built_from_the_source_archive(wheel: Path, tmp_path: Path) -> None:
+    """As a distribution builds it: the archive has all that the wheel needs, the page included."""
+    sources = tmp_path / "sources"
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", sources]
+    _run(*build, folder=ROOT)
+    (archive,) = sources.glob("*.tar.gz")
+    make = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    _run(*make, "-w", tmp_path, archive)
+    (made,) = tmp_path.glob("*.whl")
+    assert _contents(made) == _contents(wheel)
+
+
+def test_without_extras_it_is_an_agent(wheel: Path, tmp_path: Path) -> None:
+    """`pip install` of it in an empty environment: a few libraries, and no server's."""
+    _run(sys.executable, "-m", "venv", tmp_path / "environment")
+    programs = tmp_path / "environment/bin"
+    _run(programs / "python", "-m", "pip", "install", "--disable-pip-version-check", wheel)
+    helped = _start(programs / "kscope", tmp_path, "agent", "offcputime", "--help")
+    assert helped.wait(60) == 0, (tmp_path / "output").read_text()
+    assert "--threshold" in (tmp_path / "output").read_text()
+    assert _start(programs / "kscope", tmp_path, "serve").wait(60) == 2
+    assert "pip install 'kernelscope[server]'" in (tmp_path / "output").read_text()
+
+
 @pytest.mark.bpf
 @pytest.mark.xdist_group("install")
 def test_its_agent_finds_its_probe(installed: Path, tmp_path: Path) -> None:
@@ -108,6 +123,12 @@ def _addresses(output: Path, process: subprocess.Popen[bytes]) -> Iterator[str]:
     return iter(found)
 
 
-def _run(*command: str | Path) -> None:
-    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+def _contents(wheel: Path) -> dict[str, int]:
+    """Return the checksum of each file, except of the list of them."""
+    entries = zipfile.ZipFile(wheel).infolist()
+    return {each.filename: each.CRC for each in entries if not each.filename.endswith("RECORD")}
+
+
+def _run(*command: str | Path, folder: str | Path = "/") -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
