@@ -1,6 +1,6 @@
 """A bare Debian: a root as debootstrap makes it, in which a test installs packages with apt.
 
-Commands run in a chroot with mounts of their own, which end with the command. Processes, network
+Commands run in a chroot with separate mounts, which end with the command. Processes, network
 and kernel are those of the machine.
 """
 
@@ -177,7 +177,7 @@ def _run(*command: str | Path) -> None:
 
 
 def _configure(root: Path) -> None:
-    """Give it this machine's sources and resolver; a crash of the machine may break it."""
+    """Copy this machine's sources and resolver into it; a crash of the machine may break it."""
     shutil.rmtree(root / "etc/apt")
     shutil.copytree("/etc/apt", root / "etc/apt", symlinks=True)
     for keyring in _keyrings():

@@ -1,4 +1,4 @@
-"""What users install, built once: the wheel, the Debian packages, and a bare root for them.
+"""Things that users install, built once: the wheel, the Debian packages, and a bare root for them.
 
 Tests with these are in the xdist group `install`, so that one worker builds them.
 """

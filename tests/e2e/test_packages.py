@@ -58,7 +58,14 @@ def test_the_agent_brings_no_library(packages: Packages) -> None:
     )
     own = re.compile(rf"{places}(kscope|kernelscope-[\d.]+\.dist-info)/)")
     assert [name for name in names if not name.endswith("/") and not own.match(name)] == []
-    assert [name for name in names if name.endswith(".so") or "/static/" in name] == []
+    assert [name for name in names if name.endswith((".so", ".pyc")) or "/static/" in name] == []
+    for shared in (
+        "man/man1/kscope-agent.1.gz",
+        "man/man1/kscope-agent-offcputime.1.gz",
+        "bash-completion/completions/kscope",
+        "zsh/vendor-completions/_kscope",
+    ):
+        assert f"./usr/share/{shared}" in names
     needed = field(packages.agent, "Depends")
     assert {each.split()[0] for each in needed.split(",")} == {
         "python3",
