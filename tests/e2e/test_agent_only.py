@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from tests.serving import Serving
 
 # Those that need no server's libraries; a new command is in one of the lists.
-ALONE = {"agent", "doctor", "import", "log", "marker", "spool", "token"}
+ALONE = {"agent", "completion", "doctor", "import", "log", "marker", "spool", "token"}
 # How those of the server are called, so that nothing but a library can be missing.
 NEEDING = {
     "backup": ("x.db",),
     "changes": (),
     "copy": ("--from", "sqlite:a.db", "--to", "sqlite:b.db"),
     "generate": (),
+    "hosts": (),
     "mcp": (),
     "migrate": ("--dry-run",),
     "query": ("rows", "offcputime"),
