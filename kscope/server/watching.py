@@ -7,11 +7,12 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
 from kscope.config import Settings
+from kscope.errors import KscopeError
 from kscope.query.across.losses import losses_of
 from kscope.query.answers.heard import HeardHosts as HostsAnswer
 from kscope.query.answers.heard import heard_hosts
@@ -19,7 +20,6 @@ from kscope.query.parse.timerange import SECOND, TimeRange
 from kscope.query.sql.conditions import Group
 from kscope.server.http import metric_list as of
 from kscope.server.http.metric_list import Families, Family, Metric
-from kscope.store.backends.errors import StoreError
 from kscope.store.heard import HeardHosts, exchange
 from kscope.store.housekeeping.figures import Figures, figures
 from kscope.store.store import Store
@@ -45,26 +45,35 @@ class Watching:
     found: Figures | None = None
     # By table.
     lost: Counter[str] = field(default_factory=Counter)
+    _failing: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
         """Run until cancelled. A fault of the database has one line of the log until it is over."""
-        fails = False
         for turn in count():
-            now = time.time_ns() // 1000
-            try:
-                await exchange(self.store, self.heard, now / SECOND)
-                if self.reads_figures:
-                    self.found = await figures(self.store, now)
-                    if turn % _TURNS_OF_LOSSES == 0:
-                        await self._read_losses(now)
-                fails = False
-            except StoreError as error:
-                level = logging.DEBUG if fails else logging.WARNING
-                log.log(level, "the figures of /metrics stay as they were: %s", error)
-                fails = True
-            except Exception:
-                log.exception("the figures could not be read")
+            await self._try("hosts", self._exchange)
+            if self.reads_figures:
+                await self._try("figures", self._read_figures)
+            if self.reads_figures and turn % _TURNS_OF_LOSSES == 0:
+                await self._try("losses", self._read_losses)
             await asyncio.sleep(_SECONDS)
+
+    async def _try(self, what: str, work: Callable[[int], Awaitable[None]]) -> None:
+        try:
+            await work(time.time_ns() // 1000)
+        except KscopeError as error:
+            level = logging.DEBUG if what in self._failing else logging.WARNING
+            log.log(level, "the %s of /metrics stay as they were: %s", what, error)
+            self._failing.add(what)
+        except Exception:
+            log.exception("the %s of /metrics could not be read", what)
+        else:
+            self._failing.discard(what)
+
+    async def _exchange(self, now: int) -> None:
+        await exchange(self.store, self.heard, now / SECOND)
+
+    async def _read_figures(self, now: int) -> None:
+        self.found = await figures(self.store, now)
 
     async def _read_losses(self, now: int) -> None:
         reader = self.store.reader

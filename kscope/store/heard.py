@@ -27,6 +27,8 @@ _SOON = 1.0
 # The note's name in kscope_meta.
 NOTE = "hosts heard"
 _LONGEST_PROGRAM = 60
+# Of a host's name, as DNS bounds it: the note of all is below the 16 MiB that MySQL takes.
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class HeardHosts:
     def is_news(self, host: str, now: float) -> bool:
         """Return whether `note` would change anything."""
         known = self._hosts.get(host)
-        return bool(host) and (known is None or now - known.last >= _SOON)
+        is_name = 0 < len(host) <= _LONGEST_NAME
+        return is_name and (known is None or now - known.last >= _SOON)
 
     def note(self, host: str, now: float, program: str = "") -> None:
         """Note that rows of a host have just been stored."""
@@ -94,7 +97,7 @@ async def _write(session: Session, schema: Schema, heard: HeardHosts, now: float
     # Another server may have written since: its hosts are taken over at the next turn, and it
     # writes those that this text is without again.
     hosts = {host: [round(each.last, 1), each.program] for host, each in heard.known(now).items()}
-    await write_meta(session, schema, NOTE, json.dumps(hosts))
+    await write_meta(session, schema, NOTE, json.dumps(hosts, ensure_ascii=False))
 
 
 def _read(text: str) -> dict[str, Heard]:
