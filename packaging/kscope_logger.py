@@ -641,7 +641,10 @@ def _values(column: Any, strings: Sequence[str]) -> Sequence[Any]:
 
 
 def _counts(pairs: Sequence[tuple[int, int]]) -> list[int]:
-    counts = list(repeat(0, max((slot for slot, _ in pairs), default=-1) + 1))
+    last = max((slot for slot, _ in pairs), default=-1)
+    if last >= _MOST_SLOTS:
+        raise ValueError(f"slot {last} is not one of a histogram's {_MOST_SLOTS}")
+    counts = list(repeat(0, last + 1))
     for slot, count in pairs:
         counts[slot] = count
     return counts
@@ -757,9 +760,13 @@ class Spooled:
 def _with_rows(body: Mapping[str, Any], table: str) -> Mapping[str, Any]:
     """Return the body with its rows as rows. Raises UnreadableBodyError."""
     try:
-        return in_rows(body, table)
+        found = in_rows(body, table)
     except Exception as error:  # noqa: BLE001 - a damaged body may break in any way
         raise UnreadableBodyError(f"{type(error).__name__}: {error}") from None
+    rows = found.get(table)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise UnreadableBodyError(f"it has no rows of {table}")
+    return found
 
 
 # kscope.files

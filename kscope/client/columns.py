@@ -107,7 +107,10 @@ def _values(column: Any, strings: Sequence[str]) -> Sequence[Any]:
 
 
 def _counts(pairs: Sequence[tuple[int, int]]) -> list[int]:
-    counts = list(repeat(0, max((slot for slot, _ in pairs), default=-1) + 1))
+    last = max((slot for slot, _ in pairs), default=-1)
+    if last >= _MOST_SLOTS:
+        raise ValueError(f"slot {last} is not one of a histogram's {_MOST_SLOTS}")
+    counts = list(repeat(0, last + 1))
     for slot, count in pairs:
         counts[slot] = count
     return counts

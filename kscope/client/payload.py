@@ -118,6 +118,10 @@ class Spooled:
 def _with_rows(body: Mapping[str, Any], table: str) -> Mapping[str, Any]:
     """Return the body with its rows as rows. Raises UnreadableBodyError."""
     try:
-        return in_rows(body, table)
+        found = in_rows(body, table)
     except Exception as error:  # noqa: BLE001 - a damaged body may break in any way
         raise UnreadableBodyError(f"{type(error).__name__}: {error}") from None
+    rows = found.get(table)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise UnreadableBodyError(f"it has no rows of {table}")
+    return found
