@@ -203,7 +203,8 @@ def main(arguments: list[str] | None = None) -> Any:
 
 def _complete() -> None:
     """Answer a shell, and exit; if that fails, nothing is shown."""
-    with redirect_stderr(io.StringIO()), suppress(KscopeError, click.ClickException):
+    hidden = suppress(KscopeError, click.ClickException, ModuleNotFoundError)
+    with redirect_stderr(io.StringIO()), hidden:
         cli.main(args=[], prog_name="kscope", standalone_mode=False)
     sys.exit(1)
 

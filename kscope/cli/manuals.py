@@ -39,7 +39,7 @@ _VARIABLES = {
 }
 _FILES = {
     "./kernelscope.yaml": "The configuration, if `--config` names no other.",
-    "/etc/kernelscope/kernelscope.yaml": "The configuration of an agent that is a service.",
+    "/etc/kernelscope/agent.yaml": "The configuration of an agent that is a service.",
     "/etc/kernelscope/server.yaml": "The configuration of a server that is a service.",
 }
 

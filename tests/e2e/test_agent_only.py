@@ -148,6 +148,21 @@ def test_a_command_of_the_server_says_what_to_install(alone: AgentOnly, command:
     assert "pip install 'kernelscope[server]'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("kscope qu", "plain,query\n"),
+        ("kscope agent runq", "plain,runqlat\n"),
+        ("kscope query r", ""),
+    ],
+)
+def test_shells_complete_what_is_there(alone: AgentOnly, line: str, answer: str) -> None:
+    """A command of the server offers nothing more, silently."""
+    asked = (f"COMP_WORDS={line}", f"COMP_CWORD={line.count(' ')}")
+    done = alone.run("env", "_KSCOPE_COMPLETE=bash_complete", *asked, *kscope())
+    assert (done.stdout.lstrip("\n"), done.stderr) == (answer, "")
+
+
 def test_rows_reach_a_server(alone: AgentOnly, server: Serving) -> None:
     """From the agent, a pipe, a file and a script."""
     to = ("--server", server.ingest)
