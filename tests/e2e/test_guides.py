@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-GUIDES = ("docs/logging.md", "docs/sizing.md", "docs/troubleshooting.md")
+# The rows that a reader has of a data type after the commands of a guide.
+GUIDES = {
+    "docs/data-types.md": {"requests": 3},
+    "docs/probes.md": {},
+    "docs/logging.md": {"job": 7},
+    "docs/sizing.md": {},
+    "docs/troubleshooting.md": {},
+}
 # It computes the figures of the repository.
 ELSEWHERE = "python -m benchmarks.scaling\n"
 BUSY = """
@@ -27,6 +34,12 @@ while True:
     sum(range(10000))
 """
 CONFIG = "categories: [builtin, mine]\ndatabase: {sqlite: kernelscope.db}\n"
+
+
+def declarations(guide: str) -> list[str]:
+    """Return the category files that a guide shows whole."""
+    shown = re.findall(r"^```yaml\n(.*?)^```", (ROOT / guide).read_text(), re.MULTILINE | re.DOTALL)
+    return [text for text in shown if re.search(r"^table:", text, re.MULTILINE)]
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +59,20 @@ def server(folder: Path) -> Iterator[Serving]:
 
 @pytest.mark.bpf
 @pytest.mark.xdist_group("tools")
-def test_the_commands_of_the_guides_run(folder: Path, server: Serving) -> None:
-    """From top to bottom; the rows that a reader logs by each way are there."""
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_commands_of_a_guide_run(folder: Path, server: Serving, guide: str) -> None:
+    """From top to bottom; the rows that a reader sends are there, and its files have no mistake."""
     needs.program("bpftrace", "bpftrace")
+    for number, declared in enumerate(declarations(guide)):
+        (folder / f"mine/{number}.yaml").write_text(declared)
     with until_killed(sys.executable, "-c", BUSY) as pid:
-        for guide in GUIDES:
-            for language, block in blocks(guide):
-                if block != ELSEWHERE:
-                    run(language, block, folder, server, pid)
-    rows = server.get("/api/v1/rows/job").json()
-    names = [dict(zip(rows["columns"], row, strict=True))["name"] for row in rows["rows"]]
-    assert sorted(names) == ["backup"] * 3 + ["probe"] * 2 + ["report"] * 2
-    assert server.get("/api/v1/rows/profile").json()["rows"]
+        for language, block in blocks(guide):
+            if block != ELSEWHERE:
+                run(language, block, folder, server, pid)
+    for table, count in GUIDES[guide].items():
+        assert len(server.get(f"/api/v1/rows/{table}").json()["rows"]) == count
+    assert "ERROR" not in server.log
 
 
 def test_the_computation_of_sizing_runs() -> None:

@@ -1,4 +1,4 @@
-"""The README's paragraph for those who have outgrown one machine, to the letter."""
+"""docs/scaling.md: its commands for those who have outgrown one machine, as they stand there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.clickhouse import Node
-from tests.e2e.test_readme import BLOCKS
+from tests.documents import blocks
 from tests.serving import ROOT, free_port, serving
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_the_commands_move_a_database_and_go_on_with_it(tmp_path: Path) -> None:
     node.folder.mkdir()
     node.start()
     try:
-        (block,) = (text for _, text in BLOCKS if text.startswith(BEGIN))
+        (block,) = (text for _, text in blocks("docs/scaling.md") if text.startswith(BEGIN))
         *commands, serve = block.replace(HOST, f"127.0.0.1:{node.port}").splitlines()
         run = environment(folder)
         for command in commands:

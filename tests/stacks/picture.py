@@ -1,4 +1,4 @@
-"""Draw the README's flame graph: python -m tests.stacks.picture FILE.
+"""Draw the flame graph of docs/stacks.md: python -m tests.stacks.picture FILE.
 
 A Python service under load, its waits traced and stored as a user would, and the server's export.
 """
