@@ -76,7 +76,7 @@ def test_pictures_that_are_named_exist(document: Path) -> None:
 
 
 def test_pictures_are_small() -> None:
-    """A clone stays small, whoever takes them."""
+    """A clone stays small."""
     sizes = [path.stat().st_size for path in (ROOT / PICTURES).iterdir()]
     assert max(sizes) < MOST_OF_ONE
     assert sum(sizes) < MOST_OF_ALL
