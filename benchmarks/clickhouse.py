@@ -132,7 +132,7 @@ async def _read(of: Engine, folder: Path, given: argparse.Namespace) -> list[boo
 def _print_loaded(loaded: Loaded, store: Store) -> None:
     print(
         f"{loaded.rows:,} rows by the store's writer: {loaded.rows / loaded.seconds:,.0f} rows/s,"
-        f" {store.writer.counters.commits} commits",
+        f" {sum(store.writer.counters.commits)} commits",
         flush=True,
     )
 

@@ -93,7 +93,9 @@ async def load_rows(store: Store, fleet: Fleet, span: Span, *, lengths: bool = T
         if number % (60 * fleet.hosts) == 0:
             print(f"  {number // (60 * fleet.hosts)} h loaded", file=sys.stderr)
     seconds = time.perf_counter() - started
-    print(f"  {rows:,} rows loaded in {seconds:.0f} s, {store.writer.counters.commits} commits")
+    print(
+        f"  {rows:,} rows loaded in {seconds:.0f} s, {sum(store.writer.counters.commits)} commits"
+    )
     return rows
 
 

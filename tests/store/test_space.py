@@ -86,7 +86,7 @@ def test_a_log_that_readers_kept_open_becomes_small(
                 assert log.stat().st_size > 2**20
                 await store.backend.checkpoint()
                 assert log.stat().st_size > 2**20
-            assert store.backend.gauges()["kscope_wal_bytes"][1] == log.stat().st_size
+            assert store.backend.gauges()["kscope_wal_bytes"] == log.stat().st_size
             await store.backend.checkpoint()
             assert log.stat().st_size == 0
 
