@@ -74,7 +74,7 @@ export class Home implements Opening {
 
   /** The hosts that are silent now, whatever the range; without them the rest is still right. */
   private async hear(): Promise<void> {
-    this.heard = await get<HeardHosts>("/api/v1/heard", []).catch(() => null);
+    this.heard = await get<HeardHosts>("api/v1/heard", []).catch(() => null);
     if (this.answer) this.drawHosts(this.answer, this.heard);
   }
 

@@ -14,12 +14,12 @@ const MOST_HOSTS = 60;
 /** From here on a host is unlike its group. */
 const UNLIKE = 0.3;
 const HOST = "hostname";
-/** So many hosts without rows in the range have their names here; `kscope hosts` lists all. */
+/** So many silent hosts have their names here; `kscope hosts` lists all. */
 const MOST_GONE = 12;
 /** A range that ends so long before now (us) is not about now. */
 const NOW = 300e6;
 
-/** `gone` are hosts that are silent now, and have no rows in the range. */
+/** `gone` are hosts that are silent now, and not marked so in the range. */
 export function hostStrip(
   context: Context,
   hosts: HostOverview[],
@@ -44,7 +44,10 @@ export function hostStrip(
   ];
 }
 
-/** The hosts that are silent now and have no rows in a range that ends now: one group, or none. */
+/**
+ * The hosts that are silent now, of a range that ends now: one group, or none. Those that the range
+ * shows as silent have that mark in their own group.
+ */
 export function goneHosts(
   context: Context,
   heard: HeardHosts | null,
@@ -53,8 +56,8 @@ export function goneHosts(
 ): HTMLElement[] {
   const chosen = context.store.state.filters.some(({ column }) => column === HOST);
   if (!heard || chosen || heard.now - end > NOW) return [];
-  const known = new Set(hosts.map((one) => one.host));
-  const gone = heard.hosts.filter((one) => one.silent && !known.has(one.host));
+  const marked = new Set(hosts.filter((one) => one.silent_since !== null).map((one) => one.host));
+  const gone = heard.hosts.filter((one) => one.silent && !marked.has(one.host));
   if (!gone.length) return [];
   const rest = gone.length - MOST_GONE;
   const silence = roughly(heard.silent_after * 1e6);
