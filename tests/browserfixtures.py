@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from tests.serving import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -39,13 +41,21 @@ def browser() -> Iterator[Browser]:
 
     A later test in the same process could not start another loop.
     """
-    path = needs.chromium()
+    with launched(needs.chromium()) as browser:
+        yield browser
+
+
+@contextmanager
+def launched(program: str | Path, *arguments: str) -> Iterator[Browser]:
+    """Yield a browser of this program."""
     from playwright.sync_api import expect, sync_playwright  # noqa: PLC0415 - it may be missing
 
     # A machine with other work takes twice as long.
     expect.set_options(timeout=15_000)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        browser = playwright.chromium.launch(
+            executable_path=str(program), args=[*QUIET, *arguments]
+        )
         yield browser
         browser.close()
 

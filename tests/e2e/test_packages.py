@@ -14,6 +14,7 @@ import pytest
 from tests import needs
 from tests.packagefixtures import Packages
 from tests.serving import few, serving
+from tests.store.test_older import DUMPS, NOW, RANGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,11 +112,15 @@ def test_an_agent_on_a_bare_root(packages: Packages, root: BareRoot, tmp_path: P
 
 
 def test_a_server_on_a_bare_root(packages: Packages, root: BareRoot, tmp_path: Path) -> None:
-    """As its unit starts it: rows, the page, an upgrade, and the database after a purge."""
+    """As its unit starts it, on a database of 0.1.0: rows, the page, an upgrade, and a purge."""
     root.install(packages.agent, packages.server)
     choose_ports(root)
+    bring_database_of_0_1_0(root)
     with running(root, tmp_path) as (page, ingest):
         assert "<title>Kernelscope" in httpx.get(page).text
+        waited = httpx.get(f"{page}api/v1/flamegraph/waits", params={"value": "elapsed", **RANGE})
+        # 50 rows of one host, and 4 late ones of another: see tests/store/test_older.py.
+        assert waited.json()["value"][0] == 500 + 20
         body = {"hostname": "web-001", "offcputime": [ROW]}
         assert httpx.post(ingest, json=body).status_code == 200
     newer = Packages(*(repacked(each, tmp_path) for each in (packages.agent, packages.server)))
@@ -130,11 +135,23 @@ def test_a_server_on_a_bare_root(packages: Packages, root: BareRoot, tmp_path: P
     assert (root.path / "etc/kernelscope/server.yaml").exists()
     said = root.run("kscope", "serve", code=2)
     assert "install the Debian package kernelscope-server" in said
+    root.run("rm", "-r", "/etc/kernelscope/mine")
     said = root.run("apt-get", "purge", "-y", "kernelscope-server", "kernelscope-agent")
     assert f"/{DATA} and the user kernelscope stay" in said
     assert (root.path / DATA / "kernelscope.db").exists()
     assert not (root.path / "etc/kernelscope").exists()
     assert leftovers(root) == []
+
+
+def bring_database_of_0_1_0(root: BareRoot) -> None:
+    """Put a database that an older version made in its place, with the data type of its rows."""
+    database = root.path / DATA / "kernelscope.db"
+    subprocess.run(["sqlite3", database], input=(DUMPS / "sqlite.sql").read_bytes(), check=True)
+    root.run("chown", "kernelscope:kernelscope", f"/{DATA}/kernelscope.db")
+    (root.path / "etc/kernelscope/mine").mkdir()
+    (root.path / "etc/kernelscope/mine/waits.yaml").write_text(NOW)
+    with (root.path / "etc/kernelscope/server.yaml").open("a") as file:
+        file.write("categories: [builtin, mine]\n")
 
 
 def choose_ports(root: BareRoot) -> None:
