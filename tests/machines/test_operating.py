@@ -325,7 +325,9 @@ def _an_alert(setup: Setup) -> None:
     _until(lambda: "KernelscopeHostSilent" in (_alerts(setup) or ()), "the alert fires")
     with _chromium(setup) as page:
         page.goto(f"{PAGE}/")
-        expect(page.locator(".home .group.gone")).to_contain_text("web-2")
+        gone = page.locator(".home .group.gone")
+        expect(gone.get_by_text("web-2", exact=True)).to_be_in_viewport()
+        expect(page.get_by_role("heading", name="300 hosts, 60 shown")).to_be_visible()
         page.screenshot(path=setup.folder / "silent.png")
     setup.machines["web-2"].run("systemctl start kernelscope-agent")
     _until(lambda: not _hosts(setup, "--silent"), "the host sends again")

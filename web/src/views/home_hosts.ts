@@ -29,11 +29,14 @@ export function hostStrip(
   const kept = shown(hosts);
   const groups = new Map<number, HostOverview[]>();
   for (const one of kept) groups.set(one.group, [...(groups.get(one.group) ?? []), one]);
-  const made = [...groups.values()].map((group) => groupOf(context, group, end));
+  const made = [...groups].map(([group, some]) => {
+    const all = hosts.filter((one) => one.group === group).length;
+    return groupOf(context, some, all, end);
+  });
   const left = hosts.length - kept.length;
   return [
-    ...made,
     ...gone,
+    ...made,
     h("span.grow.wide"),
     h(
       "p.barkey.wide",
@@ -87,10 +90,12 @@ function shown(hosts: HostOverview[]): HostOverview[] {
   return hosts.filter((one) => kept.has(one));
 }
 
-function groupOf(context: Context, hosts: HostOverview[], end: number): HTMLElement {
+/** `hosts` are those of the group that are shown, of `all`. */
+function groupOf(context: Context, hosts: HostOverview[], all: number, end: number): HTMLElement {
   const name = hosts[0]?.group_name;
   const known = hosts.some(({ distance }) => distance !== null);
-  const alike = hosts.length > 1 ? `${hosts.length} ${known ? "alike" : "hosts"}` : "alone";
+  const some = hosts.length < all ? `, ${hosts.length} shown` : "";
+  const alike = all > 1 ? `${all} ${known ? "alike" : "hosts"}${some}` : "alone";
   const silent = hosts.some((one) => one.silent_since !== null);
   return h(
     silent ? "div.group.silent" : "div.group",
