@@ -192,10 +192,10 @@ def check_exposure(settings: Settings, *, insecure: bool) -> None:
                 f"{name}: {address} can be reached from other machines, and {make}, listen on"
                 " 127.0.0.1, or say --insecure."
             )
-        if settings.trusted_proxies:
+        if settings.trusted_proxies or settings.base_path:
             raise UsageError(
-                f"{name}: trusted_proxies pass on requests of other machines, and {make}, or if"
-                " the proxy asks for a password, say --insecure."
+                f"{name}: a proxy (trusted_proxies, base_path) passes on requests of other"
+                f" machines, and {make}, or if the proxy asks for a password, say --insecure."
             )
 
 

@@ -13,7 +13,7 @@ from tests.fuzz.targets import TARGETS
 from tests.serving import ROOT
 
 # Of each target. `scripts/fuzz` runs as many as one likes.
-EXAMPLES = 100
+EXAMPLES = 50
 FOUND = sorted((ROOT / "tests/fuzz/found").glob("*/*"))
 
 

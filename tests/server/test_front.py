@@ -45,7 +45,7 @@ def below(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     flags = few(folder)
     with (folder / "few.yaml").open("a") as file:
         file.write("database: {sqlite: k.db}\nlinks: links.db\n")
-    with serving(folder, *flags, "--base-path", BASE) as running:
+    with serving(folder, *flags, "--base-path", BASE, "--insecure") as running:
         yield running
 
 
@@ -313,11 +313,12 @@ def test_the_page_gives_the_proxys_address_for_rows(tmp_path: Path) -> None:
         assert refused.status_code == 403
 
 
-def test_a_proxy_needs_tokens_as_other_machines_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["trusted_proxies: [127.0.0.1]", f"base_path: {BASE}"])
+def test_a_proxy_needs_tokens_as_other_machines_do(tmp_path: Path, setting: str) -> None:
     """Or the word --insecure, if it asks for passwords itself."""
     flags = few(tmp_path)
     with (tmp_path / "few.yaml").open("a") as file:
-        file.write("trusted_proxies: [127.0.0.1]\n")
+        file.write(f"{setting}\n")
     done = command("serve", *flags)
     assert done.returncode == 2
     assert "kscope token --scope ingest" in done.stderr

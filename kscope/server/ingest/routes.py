@@ -199,7 +199,7 @@ class Ingest:
                 share.give(share.held - held)
             except OutsideWindow as outside:
                 if outside.ahead and await self.is_behind(now):
-                    raise HttpProblem(503, _BEHIND, headers=_LATER) from None
+                    raise OutsideWindow(503, _BEHIND, headers=_LATER, ahead=True) from None
                 raise
             else:
                 share.give(len(text))

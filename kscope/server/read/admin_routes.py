@@ -1,6 +1,7 @@
 """Acts of administrators over HTTP, which need a token of the scope `admin`.
 
-Each is in the audit log, also if it is refused. Without tokens all may do them, as all may read.
+Each is in the audit log, and so are those that a token was refused. Without tokens all may do them,
+as all may read.
 """
 
 from collections.abc import Awaitable, Callable
