@@ -47,7 +47,7 @@ def pages(group: click.Command, catalog: Catalog) -> Mapping[str, str]:
         f"{SHARED}/errors.md": page("kscope/server", error_reference()),
         f"{SHARED}/http.md": page("kscope/server", http_reference(example)),
         f"{SHARED}/metrics.md": page("kscope/server", metrics_reference()),
-        f"{SHARED}/probes.md": page("kscope/cli", "\n".join([*_probes(group, catalog), ""])),
+        f"{SHARED}/probes.md": page("kscope/cli", "\n".join([*_probes(catalog), ""])),
     }
 
 
@@ -64,10 +64,10 @@ def _commands(group: click.Command, catalog: Catalog) -> Iterator[str]:
         yield from _command(each)
 
 
-def _probes(group: click.Command, catalog: Catalog) -> Iterator[str]:
+def _probes(catalog: Catalog) -> Iterator[str]:
     """Yield the flags of `kscope agent` for each probe: those of all probes once."""
     # Imported late, as the command itself.
-    from kscope.cli.agent import tables  # noqa: PLC0415
+    from kscope.cli.agent import command_of, tables  # noqa: PLC0415
     from kscope.cli.probeflags import sending, targets  # noqa: PLC0415
 
     shared = [_row(option) for option in (*targets(), *sending())]
@@ -83,10 +83,9 @@ def _probes(group: click.Command, catalog: Catalog) -> Iterator[str]:
         "",
         *table(_OPTION_HEAD, shared),
     )
-    named = tables(catalog)
-    for each in commands(group, catalog, named):
-        if each.words[-1] in named:
-            yield from _command(each, shared)
+    for name in tables(catalog):
+        described = Described(("kscope", "agent", name), command_of(catalog, name))
+        yield from _command(described, shared)
 
 
 def _command(described: Described, known: Collection[_Row] = ()) -> Iterator[str]:
