@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 _LONGEST = 3600
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ENVIRONMENT = (
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME=/root",
+    "LANG=C.UTF-8",
+    "DEBIAN_FRONTEND=noninteractive",
+)
 # Holds the namespaces until it is killed; says when they are ready.
 _HOLD = f"echo ready; exec sleep {_LONGEST}"
 _MACHINE = """
@@ -54,30 +59,21 @@ class Machine:
         return Path(f"/proc/{self.holder}/root{self.folder}/root")
 
     def entering(self) -> list[str]:
-        """Return the beginning of a command that runs on this machine."""
+        """Return the beginning of a command that runs on this machine, with root's environment."""
         into = ["nsenter", f"--target={self.holder}", "--net", "--uts", "--mount"]
-        return [*into, "chroot", str(self.folder / "root"), "/usr/bin/env", "-i"]
+        root = ["chroot", str(self.folder / "root"), "/usr/bin/env", "-i"]
+        return [*into, *root, *_ENVIRONMENT]
 
-    def start(self, script: str, *arguments: str, **options: object) -> subprocess.Popen[str]:
+    def start(self, script: str) -> subprocess.Popen[str]:
         """Start a script of the shell in root's home; its output is one stream of text."""
-        environment = [
-            f"PATH={_PATH}",
-            "HOME=/root",
-            "LANG=C.UTF-8",
-            "DEBIAN_FRONTEND=noninteractive",
-        ]
-        home = 'cd /root; eval "$0"'
         joining = f'echo $$ > {self.cgroup}/cgroup.procs; exec "$@"'
+        home = 'cd /root; eval "$0"'
         return subprocess.Popen(
-            [
-                *("sh", "-c", joining, "sh", *self.entering(), *environment),
-                *("sh", "-euc", home, script, *arguments),
-            ],
+            ["sh", "-c", joining, "sh", *self.entering(), "sh", "-euc", home, script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            **options,  # type: ignore[call-overload]
         )
 
     def run(self, script: str, stdin: str = "", *, patience: float = 600) -> str:
@@ -117,11 +113,9 @@ class Site:
         _prepare(folder / "upper")
         cgroup = self.cgroup / name
         cgroup.mkdir()
-        join = ["nsenter", f"--target={self.holder}", "--net"]
-        apart = ["unshare", "--uts", "--mount", "--propagation=private"]
-        script = f"{_MACHINE}{_HOLD}"
-        command = [*join, *apart, "sh", "-euc", script, "sh", name, str(self.base), str(folder)]
-        with _held(command) as holder:
+        apart = ("unshare", "--uts", "--mount", "--propagation=private")
+        made = ("sh", "-euc", f"{_MACHINE}{_HOLD}", "sh", name, self.base, folder)
+        with _held(self.enter(*apart, *made)) as holder:
             machine = Machine(name, holder, folder, cgroup)
             try:
                 yield machine

@@ -7,5 +7,4 @@ case ${1#root@} in
 esac
 shift
 echo $$ > "$cgroup/cgroup.procs"
-exec $enter PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-  DEBIAN_FRONTEND=noninteractive sh -c "cd; $*"
+exec $enter sh -c "cd; $*"
